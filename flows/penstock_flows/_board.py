@@ -1,0 +1,89 @@
+"""The artifacts that a flow run shows: progress, the plan before, the run table after, and a figure for each stage.
+
+Artifact keys begin with the experiment's name, so that the UI keeps the history of each experiment together.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact
+from prefect.artifacts import update_progress_artifact as update_progress
+from prefect.logging import get_run_logger
+
+from penstock.config import Experiment
+from penstock.core.plan import PlanRow
+from penstock.core.stage import Stage, load_dotted
+from penstock.execute import StepResult
+from penstock.store import Store
+from penstock_flows._tables import count_plan, count_results, plan_table, run_table
+
+__all__ = ["Board"]
+
+INTERVAL_S = 3.0
+"""Least time between two updates of the progress, each of which is a call of the API."""
+
+LARGEST_IMAGE = 1 << 20
+"""A larger figure is named by its path and not put into Prefect's database, in bytes."""
+
+
+class Board:
+    """Publishes the artifacts of one flow run. To be used from the thread of the flow."""
+
+    def __init__(self, experiment: Experiment, store: Store) -> None:
+        self._store = store
+        self._experiment = experiment
+        self._prefix = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-") or "experiment"
+        self._progress: UUID | None = None
+        self._shown = -1.0
+        self._next = 0.0
+
+    def show_plan(self, rows: Sequence[PlanRow]) -> None:
+        """The plan table, and the progress at 0."""
+        create_table_artifact(plan_table(rows), key=f"{self._prefix}-plan", description=f"Plan: {count_plan(rows)}.")
+        made = create_progress_artifact(0.0, key=f"{self._prefix}-progress", description=count_plan(rows))
+        self._progress = cast("UUID", made)
+
+    def show_progress(self, fraction: float, *, now: bool = False) -> None:
+        """Update the progress, unless it was updated a moment ago."""
+        percent = round(100 * fraction, 1)
+        if self._progress is None or percent == self._shown or (time.monotonic() < self._next and not now):
+            return
+        update_progress(self._progress, percent)
+        self._shown = percent
+        self._next = time.monotonic() + INTERVAL_S
+
+    def show_results(self, results: Sequence[StepResult], stages: Sequence[Stage]) -> None:
+        """The run table."""
+        table = run_table(results, [stage.name for stage in stages])
+        create_table_artifact(table, key=f"{self._prefix}-run-table", description=f"Runs: {count_results(results)}.")
+
+    def show_figure(self, stage: Stage, result: StepResult) -> None:
+        """The figure of one artifact, as Markdown with the image in it: an image artifact wants a public address.
+
+        A figure that cannot be drawn is told and harms no result.
+        """
+        assert result.key is not None
+        manifest = self._store.manifest(result.key)
+        key = f"{self._prefix}-{stage.name.replace('.', '-').replace('_', '-')}"
+        title = f"{stage.name} of run {result.run}, artifact {result.key.short}"
+        path = self._experiment.path.parent / "figures" / f"{manifest.subject}.{stage.name}.png"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            drawn: Path = load_dotted(stage.figure)(self._store, manifest, path)
+            content = drawn.read_bytes()
+        except Exception as error:  # noqa: BLE001  logged and shown; results are committed already
+            get_run_logger().exception("%s could not be drawn", title)
+            create_markdown_artifact(f"{title} could not be drawn: {type(error).__name__}: {error}", key=key, description=title)
+            return
+        if len(content) > LARGEST_IMAGE:
+            create_markdown_artifact(f"The figure is large; it lies in `{drawn}`.", key=key, description=title)
+            return
+        image = f"![{title}](data:image/png;base64,{base64.b64encode(content).decode()})"
+        create_markdown_artifact(f"{image}\n\nFile: `{drawn}`", key=key, description=title)

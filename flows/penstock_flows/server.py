@@ -1,0 +1,104 @@
+"""A Prefect server of one's own on this machine: a process with its own folder, SQLite, and no telemetry."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from penstock.core.errors import PenstockError
+
+__all__ = ["ServerFailed", "free_port", "serve", "server_environment"]
+
+START_S = 180.0
+"""A cold server on a busy machine may take this long, in seconds."""
+
+
+class ServerFailed(PenstockError, RuntimeError):
+    """The server did not start."""
+
+
+def free_port() -> int:
+    """A port of the loopback device that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def server_environment(home: Path, port: int) -> dict[str, str]:
+    """Environment of the server and of whoever talks to it."""
+    api = f"http://127.0.0.1:{port}/api"
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_UI_API_URL": api,
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+@contextmanager
+def serve(home: Path, port: int | None = None) -> Iterator[dict[str, str]]:
+    """Run a server on the loopback device; yields the environment of its clients.
+
+    Parameters
+    ----------
+    home
+        Folder of its database and settings.
+    port
+        A free one if left out.
+    """
+    port = port or free_port()
+    home.mkdir(parents=True, exist_ok=True)
+    settings = server_environment(home, port)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    log = home / "server.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            _wait(process, port, log)
+            yield settings
+        finally:
+            _end(process)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServerFailed(f"the Prefect server ended with code {process.returncode}:\n{log.read_text()[-2000:]}")
+        if _is_healthy(port):
+            return
+        time.sleep(0.2)
+    raise ServerFailed(f"the Prefect server did not answer on port {port} within {START_S:.0f} s:\n{log.read_text()[-2000:]}")
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+    try:
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server and what it started: they are a process group of their own."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, kind)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+            return

@@ -1,0 +1,93 @@
+"""Precedence: the parameters of a stage for a run, and where each value came from.
+
+Lowest first: stage default, preset, its run-range row, experiment.toml, its run-range rows, ``--set`` or form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from penstock.config._experiment import Experiment, Layer, explain_validation
+from penstock.core.errors import ConfigError, nearest
+from penstock.core.params import Params, field_paths
+from penstock.core.plan import Origins
+from penstock.core.stage import Stage
+
+__all__ = ["Resolver", "parse_overrides"]
+
+
+def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+    """``--set tpc.clusters.hdbscan.min_points=5`` as values by dotted path; a value is JSON, or else text."""
+    values: dict[str, Any] = {}
+    for item in items:
+        path, equals, text = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {item!r} is not of the form stage.parameter=value.")
+        try:
+            values[path.strip()] = json.loads(text)
+        except json.JSONDecodeError:
+            values[path.strip()] = text
+    return values
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves parameters of the stages of an experiment; each distinct combination is validated once."""
+
+    experiment: Experiment
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    _cache: dict[tuple[str, tuple[int, ...]], tuple[Params, Origins]] = field(default_factory=dict)
+    _layers: tuple[Layer, ...] = ()
+    _members: tuple[frozenset[int] | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._layers = (*self.experiment.layers, Layer("--set", dict(self.overrides)))
+        self._members = tuple(frozenset(layer.runs.expand(())) if layer.runs else None for layer in self._layers)
+        stages = self.experiment.pipeline.stages
+        known = [f"{s.name}.{path}" for s in stages for path in field_paths(s.params)]
+        registered = tuple(f"{name}." for name in self.experiment.registry.stages)
+        for layer in self._layers:
+            for path in layer.values:
+                in_pipeline = any(path.startswith(f"{s.name}.") for s in stages)
+                if path not in known and (in_pipeline or not path.startswith(registered)):
+                    raise ConfigError(f"{layer.source}: parameter {path!r} is not known.{nearest(path, known)}")
+
+    def params(self, stage: Stage, run: int) -> tuple[Params, Origins]:
+        """Parameters of `stage` for `run`, and the source of each value by dotted path.
+
+        Raises
+        ------
+        ConfigError
+            A value is out of bounds or of the wrong kind; names the source, the parameter and the bound.
+        """
+        matching = tuple(i for i, runs in enumerate(self._members) if runs is None or run in runs)
+        found = self._cache.get((stage.name, matching))
+        if found is None:
+            found = self._cache[stage.name, matching] = self._resolve(stage, [self._layers[i] for i in matching])
+        return found
+
+    def _resolve(self, stage: Stage, layers: Sequence[Layer]) -> tuple[Params, Origins]:
+        values: dict[str, Any] = {}
+        origins = dict.fromkeys(field_paths(stage.params), "default")
+        prefix = f"{stage.name}."
+        for layer in layers:
+            for path, value in layer.values.items():
+                if path.startswith(prefix):
+                    _put(values, path.removeprefix(prefix).split("."), value)
+                    origins[path.removeprefix(prefix)] = layer.source
+        try:
+            return stage.params.model_validate(values), origins
+        except ValidationError as error:
+            sources = {origins.get(".".join(map(str, e["loc"])), "") for e in error.errors()} - {""}
+            raise ConfigError(f"{', '.join(sorted(sources))}: stage {stage.name!r}: {explain_validation(error, stage.params)}") from error
+
+
+def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for part in path[:-1]:
+        values = values.setdefault(part, {})
+    values[path[-1]] = value

@@ -1,0 +1,269 @@
+"""Batches: whole blocks of one stage and subject, as a call that travels to a worker and a result that comes back.
+
+Only names, numbers and paths travel; workers read raw files and artifacts themselves and leave blocks in the store.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penstock.config import PluginSource, load_registry, stage_code
+from penstock.core.errors import BadEvent, BadRun, CodeMismatch, ConfigError, LaneMissing, PenstockError
+from penstock.core.instrument import RunReader
+from penstock.core.params import Params
+from penstock.core.schema import Records, Rejection
+from penstock.core.selection import EventSelection
+from penstock.core.stage import Stage, load_dotted
+from penstock.store import Manifest, read_artifact, translate_errors
+from penstock.store.attempts import BlockNote, read_note, write_block
+
+__all__ = ["BatchCall", "BatchFailure", "BatchResult", "WorkerLost", "apply_stage", "begun_blocks", "is_content", "run_batch"]
+
+
+class WorkerLost(PenstockError, RuntimeError):
+    """The worker that was given a batch died, whether or not it had begun it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCall:
+    """What a worker needs to compute some blocks. All paths are absolute; the store is on a shared file system."""
+
+    stage: str
+    version: int
+    fingerprint: str
+    plugins: tuple[PluginSource, ...]
+    params: str
+    """Parameters as JSON."""
+    instrument: str
+    run: int
+    raw: tuple[Path, ...]
+    """Files of the run, in the order of the instrument's roles; for stages that read raw data."""
+    events: EventSelection
+    n_events: int
+    """Events of the whole subject, after the selection."""
+    inputs: Mapping[str, Path]
+    """Folder of the artifact in each slot."""
+    assets: Mapping[str, Mapping[str, Path]]
+    """File by role for each asset slot."""
+    blocks: tuple[int, ...]
+    store: Path
+    folder: Path
+    """Where the blocks go, in the store."""
+    stop_file: Path
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFailure:
+    """Why a batch failed and at which events; `content` where the same input would fail again."""
+
+    error: str
+    events: str
+    traceback: str
+    content: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """Notes of the blocks that were written, and the failure that ended the batch, if any."""
+
+    notes: tuple[BlockNote, ...]
+    failure: BatchFailure | None = None
+    stopped: bool = False
+    seconds: float = 0.0
+    """Wall time of the blocks."""
+    worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
+
+
+def is_content(error: BaseException) -> bool:
+    """Whether the same input would fail again anywhere, so that trying again is of no use."""
+    system = OSError | MemoryError | ImportError | ConfigError | CodeMismatch | LaneMissing | WorkerLost
+    return isinstance(error, BadRun) or not isinstance(error, system)
+
+
+def run_batch(call: BatchCall) -> BatchResult:
+    """Compute the blocks of a batch, in order, looking at the stop file between them. Called on workers."""
+    began = time.perf_counter()
+    notes: list[BlockNote] = []
+    events = ""
+    try:
+        stage = load_registry(call.plugins).stage(call.stage)
+        _compare_code(stage, call)
+        with _begun(call.folder, call.blocks[0]):
+            work = _Work(stage, call)
+        with work:
+            for block in call.blocks:
+                start, stop = block * stage.block, min((block + 1) * stage.block, call.n_events)
+                events = f"{start}:{stop}"
+                if call.stop_file.exists():
+                    return BatchResult(tuple(notes), stopped=True, seconds=time.perf_counter() - began)
+                with _begun(call.folder, block):
+                    notes.append(read_note(call.folder, block) or work.compute(block, start, stop))
+    except Exception as error:  # noqa: BLE001  every failure is a result with its event range, recorded by the caller
+        failure = BatchFailure(
+            _describe(error),
+            events,
+            traceback.format_exc(),
+            content=is_content(error),
+        )
+        return BatchResult(tuple(notes), failure, seconds=time.perf_counter() - began)
+    return BatchResult(tuple(notes), seconds=time.perf_counter() - began)
+
+
+def begun_blocks(folder: Path, blocks: Sequence[int]) -> dict[int, int]:
+    """How often each of `blocks` was begun and not ended, by a worker that computes it now or died in it."""
+    return {b: n for b in blocks if (n := sum(1 for _ in folder.glob(_mark_name(b, "*"))))}
+
+
+@contextmanager
+def _begun(folder: Path, block: int) -> Iterator[None]:
+    """A mark that stays where the worker dies: it tells this block from those that only waited on the same worker."""
+    mark = folder / _mark_name(block, uuid.uuid4().hex[:12])
+    mark.touch()
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _mark_name(block: int, mark: str) -> str:
+    return f"{block:08d}.begun-{mark}"
+
+
+class _Work:
+    """One stage on one subject: reader, manifests and assets opened once for all blocks of a batch."""
+
+    def __init__(self, stage: Stage, call: BatchCall) -> None:
+        self._stage = stage
+        self._call = call
+        self._body = stage.load_body()
+        self._params: Params = stage.params.model_validate_json(call.params)
+        self._instrument = load_registry(call.plugins).instrument(call.instrument)
+        self._manifests = {slot: (home, Manifest.read(home / "manifest.json")) for slot, home in call.inputs.items()}
+        self._assets = {slot: self._asset(slot) for slot in stage.assets}
+        self._reader: RunReader | None = None
+        if any(slot not in call.inputs for slot in stage.reads):
+            self._reader = load_dotted(self._instrument.reader)(*call.raw)
+            self._positions = call.events.positions(self._reader.n_events)
+
+    def __enter__(self) -> None:
+        if self._reader is not None:
+            self._reader.__enter__()
+
+    def __exit__(self, *details: object) -> None:
+        if self._reader is not None:
+            self._reader.__exit__(*details)
+
+    def compute(self, block: int, start: int, stop: int) -> BlockNote:
+        began = time.process_time()
+        inputs = {slot: self._input(slot, start, stop) for slot in self._stage.reads}
+        upstream = {r.index: r for slot in self._manifests for r in inputs[slot].rejections}
+        if stop > start:
+            with _compiling(self._stage):
+                records = apply_stage(self._stage, self._body, inputs, {"params": self._params, **self._assets})
+        else:
+            records = self._stage.writes.empty(0)
+        if records.n_events != stop - start:
+            raise PenstockError(
+                f"stage {self._stage.name!r} returned {records.n_events} records for {stop - start} events; a map stage returns one record an event."
+            )
+        records.rejections = [r for r in records.rejections if r.index not in upstream]
+        with translate_errors(self._call.store):
+            return write_block(
+                self._call.folder,
+                records,
+                block=block,
+                size=self._stage.block,
+                events_in=stop - start - len(upstream),
+                cpu_s=time.process_time() - began,
+                inherited=[upstream[index] for index in sorted(upstream)],
+            )
+
+    def _input(self, slot: str, start: int, stop: int) -> Records:
+        if slot in self._manifests:
+            home, manifest = self._manifests[slot]
+            return read_artifact(home, manifest, self._stage.reads[slot], start, stop)
+        assert self._reader is not None
+        positions = self._positions[start:stop]
+        return self._reader.read(positions.start, positions.stop, positions.step)
+
+    def _asset(self, slot: str) -> Records:
+        maker = load_dotted(self._instrument.asset_makers[self._stage.assets[slot].schema_id()])
+        asset: Records = maker(self._call.assets.get(slot, {}))
+        return asset
+
+
+def apply_stage(stage: Stage, body: Callable[..., Records], inputs: Mapping[str, Records], others: Mapping[str, Any]) -> Records:
+    """The records of one block of events, rejections included.
+
+    Parameters
+    ----------
+    inputs
+        The block of each slot.
+    others
+        The parameters under ``params``, and the asset of each asset slot.
+    """
+    if stage.unit == "block":
+        return body(**inputs, **others)
+    pieces: list[Records] = []
+    for index in range(next(iter(inputs.values())).n_events):
+        event = {slot: records.part(index, index + 1) for slot, records in inputs.items()}
+        if any(records.rejections for records in event.values()):
+            pieces.append(stage.writes.empty(1))
+            continue
+        try:
+            pieces.append(body(**event, **others))
+        except BadEvent as error:
+            pieces.append(_rejected(stage, str(error)))
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            if stage.on_error != "reject":
+                raise
+            pieces.append(_rejected(stage, f"{type(error).__name__}: {error}"))
+    return stage.writes.concatenate(pieces)
+
+
+def _rejected(stage: Stage, reason: str) -> Records:
+    empty = stage.writes.empty(1)
+    empty.rejections = [Rejection(0, reason)]
+    return empty
+
+
+_used: set[str] = set()
+
+
+@contextmanager
+def _compiling(stage: Stage) -> Iterator[None]:
+    """At the first use of a stage in this process: one worker of a host compiles its kernels, the others load them."""
+    if stage.name in _used:
+        yield
+        return
+    from penstock.kernels import compile_once
+
+    with compile_once(stage.name):
+        yield
+    _used.add(stage.name)
+
+
+def _compare_code(stage: Stage, call: BatchCall) -> None:
+    ours = stage_code(stage)
+    if (stage.version, ours.fingerprint) != (call.version, call.fingerprint):
+        raise CodeMismatch(
+            f"worker {socket.gethostname()}:{os.getpid()}: stage {stage.name!r} is version {stage.version}, code {ours.fingerprint}; "
+            f"the client has version {call.version}, code {call.fingerprint}. Install the same penstock and plug-ins on both and restart the workers."
+        )
+
+
+def _describe(error: Exception) -> str:
+    text = str(error) or repr(error)
+    return text if isinstance(error, PenstockError) else f"{type(error).__name__}: {text}"

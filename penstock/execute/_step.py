@@ -1,0 +1,366 @@
+"""One step: one stage on one subject, from claim to commit."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from penstock.config import Experiment
+from penstock.core.canonical import Key
+from penstock.core.errors import LaneMissing, PenstockError, RunCancelled
+from penstock.core.plan import PlanRow, State
+from penstock.core.stage import load_dotted
+from penstock.core.subject import RunSubject
+from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, is_content
+from penstock.execute._environment import environment
+from penstock.execute._events import StepResult, Watcher
+from penstock.execute._executor import Executor
+from penstock.execute._plan import asset_files, ref_name
+from penstock.store import Claims, Counts, Failure, Manifest, Store, translate_errors
+from penstock.store.attempts import Attempt, BlockNote, rejections_of, sorted_notes, tally
+
+__all__ = ["Session", "compute"]
+
+POLL_S = 0.2
+"""How long a step waits before it looks at the stop flag again, in seconds."""
+LOOK_S = 5.0
+"""How often a step that hears nothing looks whether there are workers, in seconds."""
+PATIENCE_S = 60.0
+"""How long a lane may be without workers, in seconds."""
+DEATHS = 1
+"""A block may kill its worker so often and is tried again; once more is a recorded failure."""
+LOSSES = 4
+"""So often is a batch tried again whose worker died before it began."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What the steps of one request share.
+
+    Attributes
+    ----------
+    permits
+        As many as batches may be in flight: two a worker thread.
+    pace
+        Seconds that a block of each stage takes, as measured so far.
+    """
+
+    experiment: Experiment
+    store: Store
+    claims: Claims
+    executor: Executor
+    watcher: Watcher
+    stop: threading.Event
+    permits: threading.Semaphore
+    pace: dict[str, float] = field(default_factory=dict)
+    """Seconds that a block of each stage takes, as measured so far."""
+
+
+class _Failed(Exception):
+    def __init__(self, failure: BatchFailure) -> None:
+        super().__init__(failure.error)
+        self.failure = failure
+
+
+def compute(row: PlanRow, session: Session) -> StepResult:
+    """Compute, adopt or refuse one row of a plan; failures are recorded and returned, not raised.
+
+    Raises
+    ------
+    RunCancelled
+        The stop flag is set; what was committed stays, whole blocks wait for the next attempt.
+    """
+    began = time.perf_counter()
+    assert row.key is not None
+    if row.state is State.FAILED:
+        return StepResult(row.run, row.stage.name, row.key, State.FAILED, error=row.why)
+    try:
+        with translate_errors(session.store.root):
+            standing = _claim_or_adopt(row.key, session)
+            if standing is not None:
+                session.store.enter(standing, _ref(row, session))
+                return _result(row, standing, State.CURRENT, time.perf_counter() - began)
+        try:
+            step = _Step(row, session)
+            n_events = step.count_events()
+            with translate_errors(session.store.root):
+                manifest = step.run(n_events)
+                session.store.enter(manifest, _ref(row, session))
+        finally:
+            session.claims.release(row.key)
+    except RunCancelled:
+        raise
+    except _Failed as failed:
+        return _record(row, session, failed.failure)
+    except Exception as error:  # noqa: BLE001  recorded with its traceback; the other runs go on
+        return _record(row, session, BatchFailure(_name(error), "", traceback.format_exc(), is_content(error)))
+    return _result(row, manifest, State.COMPUTED, time.perf_counter() - began)
+
+
+def _name(error: Exception) -> str:
+    return str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+
+
+def _claim_or_adopt(key: Key, session: Session) -> Manifest | None:
+    """Wait until the key is ours to compute (None) or somebody has computed it (its manifest)."""
+    while True:
+        if session.store.has(key):
+            return session.store.manifest(key)
+        if session.claims.take(key):
+            if session.store.has(key):
+                session.claims.release(key)
+                return session.store.manifest(key)
+            if (session.store.home(key) / "manifest.json").exists():
+                session.store.set_aside(key)
+            return None
+        if session.stop.wait(POLL_S):
+            raise RunCancelled(f"cancelled while another process computed artifact {key.short}")
+
+
+def _ref(row: PlanRow, session: Session) -> str:
+    assert row.subject is not None
+    return ref_name(session.experiment, row.subject.label, row.stage.name)
+
+
+def _record(row: PlanRow, session: Session, failure: BatchFailure) -> StepResult:
+    assert row.key is not None
+    where = f", events {failure.events}" if failure.events else ""
+    error = (
+        failure.error if failure.error.startswith(f"run {row.run}") else f"run {row.run}, stage {row.stage.name!r}{where}: {failure.error}"
+    )
+    kept = Failure(row.key, row.run, row.stage.name, error, failure.events, failure.traceback, failure.content)
+    try:
+        session.store.record_failure(kept)
+    except OSError as disk:
+        error = f"{error} (and the failure could not be recorded: {disk})"
+    return StepResult(row.run, row.stage.name, row.key, State.FAILED, error=error)
+
+
+def _result(row: PlanRow, manifest: Manifest, state: State, seconds: float) -> StepResult:
+    counts = manifest.counts
+    cpu = float(str(manifest.times.get("cpu_seconds", 0.0))) if state is State.COMPUTED else 0.0
+    rejected, excluded = sum(counts.rejected.values()), sum(counts.excluded.values())
+    return StepResult(
+        row.run, row.stage.name, manifest.key, state, counts.events_in, counts.events_out, seconds, cpu, None, rejected, excluded
+    )
+
+
+class _Step:
+    """The computing of one row under its claim."""
+
+    def __init__(self, row: PlanRow, session: Session) -> None:
+        assert row.key is not None
+        assert isinstance(row.subject, RunSubject)
+        self.row = row
+        self.session = session
+        self.subject = row.subject
+        self.key = row.key
+        self.home = session.store.home(row.key)
+        self.started = datetime.now(UTC)
+        self.batches: list[tuple[int, ...]] = []
+        self.tickets: dict[int, object] = {}
+        self.next_look = time.monotonic() + LOOK_S
+        self.alone_since: float | None = None
+        self.losses: Counter[int] = Counter()
+        self.outcomes: queue.Queue[tuple[int, BatchResult | BaseException]] = queue.Queue()
+        self.in_flight = 0
+
+    def run(self, n_events: int) -> Manifest:
+        """Compute and publish the artifact of `n_events` events; the manifest that stands afterwards."""
+        self.session.watcher.began(self.row, n_events)
+        attempt = Attempt.begin(self.session.store.root, self.home)
+        keep = True
+        try:
+            notes = attempt.adopt()
+            adopted = len(notes)
+            self.session.watcher.advanced(self.row, sum(n.n_events for n in notes.values()))
+            self._compute_blocks(attempt, n_events, notes)
+            return self._commit(attempt, n_events, sorted_notes(notes), adopted)
+        except _Failed as failed:
+            keep = not failed.failure.content
+            raise
+        finally:
+            self._settle(attempt)
+            if not (self.home / "manifest.json").exists():
+                attempt.abandon(keep_blocks=keep)
+
+    def count_events(self) -> int:
+        """Events of the subject, after the selection. Opening the run here also tells a bad file before anything is submitted."""
+        inputs = list(self.row.inputs.values())
+        if inputs:
+            return self.session.store.manifest(inputs[0]).n_events
+        with load_dotted(self.session.experiment.instrument.reader)(*self.subject.run.paths) as reader:
+            return len(self.subject.events.positions(reader.n_events))
+
+    def _compute_blocks(self, attempt: Attempt, n_events: int, notes: dict[int, BlockNote]) -> None:
+        size = self.row.stage.block
+        todo = deque(b for b in range(max(1, math.ceil(n_events / size))) if b not in notes)
+        while todo or self.in_flight:
+            if self.session.stop.is_set():
+                self._stop(attempt)
+            if todo and self.outcomes.empty() and self.session.permits.acquire(timeout=0 if self.in_flight else POLL_S):
+                count = self._batch_size(len(todo))
+                self._submit(attempt, n_events, tuple(todo.popleft() for _ in range(count)))
+                continue
+            todo.extendleft(reversed(self._receive(attempt, notes)))
+
+    def _batch_size(self, left: int) -> int:
+        """Blocks of the next batch: about two seconds of work, and no more than leaves every worker its share of the rest."""
+        resources = self.session.experiment.resources
+        if resources.batch_blocks is not None:
+            return min(left, resources.batch_blocks)
+        pace = self.session.pace.get(self.row.stage.name)
+        by_time = 1 if pace is None else max(1, int(resources.batch_seconds / max(pace, 1e-6)))
+        return max(1, min(by_time, math.ceil(left / (2 * self.session.executor.slots))))
+
+    def _submit(self, attempt: Attempt, n_events: int, blocks: tuple[int, ...]) -> None:
+        experiment, stage = self.session.experiment, self.row.stage
+        call = BatchCall(
+            stage=stage.name,
+            version=stage.version,
+            fingerprint=self.row.code.fingerprint,
+            plugins=experiment.plugins,
+            params=self.row.params.model_dump_json(),
+            instrument=experiment.instrument.name,
+            run=self.row.run,
+            raw=self.subject.run.paths,
+            events=self.subject.events,
+            n_events=n_events,
+            inputs={slot: self.session.store.home(key) for slot, key in self.row.inputs.items()},
+            assets={slot: asset_files(experiment, self.session.store, slot) for slot in stage.assets},
+            blocks=blocks,
+            store=self.session.store.root,
+            folder=attempt.blocks,
+            stop_file=attempt.stop_file,
+            lane=stage.lane,
+        )
+        number = len(self.batches)
+        self.batches.append(blocks)
+        self.in_flight += 1
+        ticket = self.session.executor.submit(call, self._on_done(number, len(blocks)))
+        self.tickets[number] = ticket
+
+    def _on_done(self, number: int, n_blocks: int) -> Callable[[BatchResult | BaseException], None]:
+        def done(outcome: BatchResult | BaseException) -> None:
+            self.session.permits.release()
+            if isinstance(outcome, BatchResult) and outcome.failure is None and not outcome.stopped:
+                before = self.session.pace.get(self.row.stage.name)
+                pace = outcome.seconds / n_blocks
+                self.session.pace[self.row.stage.name] = pace if before is None else 0.5 * (before + pace)
+            self.outcomes.put((number, outcome))
+
+        return done
+
+    def _receive(self, attempt: Attempt, notes: dict[int, BlockNote]) -> tuple[int, ...]:
+        """Take the outcome of one batch, if there is one; the blocks that must be computed again, because their worker died."""
+        try:
+            number, outcome = self.outcomes.get(timeout=POLL_S)
+        except queue.Empty:
+            self._look_for_workers()
+            return ()
+        self.in_flight -= 1
+        del self.tickets[number]
+        if isinstance(outcome, WorkerLost):
+            self._blame(attempt, self.batches[number], outcome)
+            return self.batches[number]
+        if isinstance(outcome, BaseException):
+            raise _Failed(BatchFailure(str(outcome), "", "".join(traceback.format_exception(outcome)), content=False))
+        for note in outcome.notes:
+            notes[note.block] = note
+        self.session.watcher.advanced(self.row, sum(n.n_events for n in outcome.notes))
+        if outcome.failure is not None:
+            raise _Failed(outcome.failure)
+        if outcome.stopped:
+            raise RunCancelled(f"run {self.row.run}, stage {self.row.stage.name!r}: cancelled")
+        return ()
+
+    def _look_for_workers(self) -> None:
+        """Fail where the last worker of the lane went and none came back; Dask would wait without a word."""
+        now = time.monotonic()
+        if now < self.next_look:
+            return
+        self.next_look = now + LOOK_S
+        try:
+            self.session.executor.preflight([self.row.stage])
+        except LaneMissing:
+            self.alone_since = self.alone_since or now
+            if now - self.alone_since > PATIENCE_S:
+                raise
+        else:
+            self.alone_since = None
+
+    def _blame(self, attempt: Attempt, blocks: tuple[int, ...], lost: WorkerLost) -> None:
+        """Fail where a block killed its worker twice; a batch that only waited there is no culprit, but has a limit too."""
+        begun = begun_blocks(attempt.blocks, blocks)
+        self.losses.update(blocks)
+        culprit = next((b for b in blocks if begun.get(b, 0) > DEATHS), None)
+        if culprit is None and self.losses[blocks[0]] <= LOSSES:
+            return
+        size = self.row.stage.block
+        first, last = (culprit, culprit) if culprit is not None else (blocks[0], blocks[-1])
+        times = begun[culprit] if culprit is not None else self.losses[blocks[0]]
+        error = f"{lost} ({times} times in these events). Give the workers more memory, or try the events alone with --executor inline."
+        raise _Failed(BatchFailure(error, f"{first * size}:{(last + 1) * size}", "", content=False))
+
+    def _stop(self, attempt: Attempt) -> None:
+        attempt.stop_file.touch()
+        raise RunCancelled(f"run {self.row.run}, stage {self.row.stage.name!r}: cancelled")
+
+    def _settle(self, attempt: Attempt) -> None:
+        """Leave no batch of this step behind: waiting ones are forgotten, running ones get five seconds to notice."""
+        if not self.tickets:
+            return
+        attempt.stop_file.touch()
+        self.session.executor.cancel([t for n, t in self.tickets.items() if not begun_blocks(attempt.blocks, self.batches[n])])
+        deadline = time.monotonic() + 5.0
+        while self.in_flight and time.monotonic() < deadline:
+            try:
+                number, _ = self.outcomes.get(timeout=POLL_S)
+            except queue.Empty:
+                continue
+            self.in_flight -= 1
+            del self.tickets[number]
+        self.session.executor.abort(list(self.tickets.values()))
+
+    def _commit(self, attempt: Attempt, n_events: int, notes: list[BlockNote], adopted: int) -> Manifest:
+        row, stage = self.row, self.row.stage
+        joining = time.process_time()
+        files = attempt.join(stage.writes, notes, stage.block, stage.name.rpartition(".")[2])
+        rejections = rejections_of(notes, stage.block)
+        rejected, excluded = tally(notes)
+        events_in = sum(n.events_in for n in notes)
+        rows = {t: sum(n.rows[t] for n in notes) for t in (notes[0].rows if notes else {})}
+        finished = datetime.now(UTC)
+        manifest = Manifest(
+            key=self.key,
+            stage=stage.name,
+            schema=stage.writes.schema_id(),
+            storage=stage.writes.storage,
+            subject=self.subject.label,
+            run=row.run,
+            n_events=n_events,
+            block=stage.block,
+            counts=Counts(events_in, events_in - sum(len(n.rejections) for n in notes), dict(rejected), dict(excluded), rows),
+            files=files,
+            rejections=rejections,
+            recipe=dict(row.recipe),
+            origins=dict(row.origins),
+            inputs=dict(row.inputs),
+            code={"version": stage.version, "fingerprint": row.code.fingerprint, "locked": row.code.locked, "body": stage.body},
+            environment=environment(),
+            times={
+                "started": self.started.isoformat(),
+                "finished": finished.isoformat(),
+                "seconds": (finished - self.started).total_seconds(),
+                "cpu_seconds": sum(n.cpu_s for n in notes) + time.process_time() - joining,
+                "adopted_blocks": adopted,
+            },
+        )
+        return attempt.publish(manifest, stage.writes, stage.tolerance)

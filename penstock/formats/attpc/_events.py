@@ -1,0 +1,114 @@
+"""One event's datasets as arrays, and what is wrong with those that cannot be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from h5py import h5d, h5s
+from numpy.typing import NDArray
+
+from penstock.core.errors import BadEvent
+from penstock.formats.traces import GET_SAMPLES
+
+__all__ = [
+    "DAMAGE",
+    "GET_COLUMNS",
+    "check_get_shape",
+    "check_sis_shape",
+    "damage",
+    "read_get",
+    "read_register",
+    "read_sis",
+    "read_untouched",
+]
+
+HARDWARE_COLUMNS = 5
+"""CoBo, AsAd, AGET, channel, pad."""
+GET_COLUMNS = HARDWARE_COLUMNS + GET_SAMPLES
+MOST_ROWS = 32_768
+"""More traces than channels that electronics with 16-bit pad numbers can have."""
+MOST_SIS_SAMPLES = 1 << 15
+
+DAMAGE = (BadEvent, OSError, KeyError, RuntimeError, ValueError, TypeError, NotImplementedError)
+"""What HDF5 raises for damaged content; `damage` tells those errors of OSError that are the disk's."""
+
+
+def check_get_shape(shape: tuple[int, ...]) -> int:
+    """The number of traces of a GET matrix of that shape."""
+    if len(shape) != 2 or shape[1] != GET_COLUMNS:
+        raise BadEvent(f"GET matrix has the shape {shape}, expected (traces, {GET_COLUMNS}): {GET_SAMPLES} samples a trace")
+    if shape[0] > MOST_ROWS:
+        raise BadEvent(f"GET matrix has {shape[0]} traces, expected at most {MOST_ROWS}")
+    return shape[0]
+
+
+def check_sis_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Channels and samples of a SIS3300 matrix of that shape."""
+    if len(shape) != 2 or not 0 < shape[0] <= MOST_SIS_SAMPLES or shape[1] > MOST_ROWS:
+        raise BadEvent(f"SIS3300 matrix has the shape {shape}, expected (samples, channels)")
+    return shape[1], shape[0]
+
+
+def read_get(dataset: h5d.DatasetID, out: NDArray[np.int16]) -> None:
+    """Read a GET matrix into `out`, int16 (traces, 517)."""
+    if _fits(dataset.dtype, np.dtype(np.int16)):
+        dataset.read(h5s.ALL, h5s.ALL, out)
+    else:
+        out[...] = _as_integers(read_untouched(dataset), np.dtype(np.int16), "GET matrix")
+
+
+def read_sis(dataset: h5d.DatasetID) -> NDArray[np.uint16]:
+    """A SIS3300 matrix, uint16 (samples, channels)."""
+    if not _fits(dataset.dtype, np.dtype(np.uint16)):
+        return _as_integers(read_untouched(dataset), np.dtype(np.uint16), "SIS3300 matrix")
+    matrix = np.empty(dataset.shape, np.uint16)
+    dataset.read(h5s.ALL, h5s.ALL, matrix)
+    return matrix
+
+
+def read_register(dataset: h5d.DatasetID) -> int:
+    """The word of the V977 coincidence register; -1 where the dataset is empty."""
+    if _fits(dataset.dtype, np.dtype(np.int32)) and dataset.shape == (1,):
+        word = np.empty(1, np.int32)
+        dataset.read(h5s.ALL, h5s.ALL, word)
+        return int(word[0])
+    words = read_untouched(dataset)
+    return int(_as_integers(words, np.dtype(np.int32), "V977 register").flat[0]) if words.size else -1
+
+
+def read_untouched(dataset: h5d.DatasetID) -> NDArray[Any]:
+    """A dataset as it lies in the file."""
+    values = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5s.ALL, h5s.ALL, values)
+    return values
+
+
+def damage(error: Exception) -> str | None:
+    """Why an event's content cannot be used, or None where the error is one of the disk or the system."""
+    if isinstance(error, BadEvent):
+        return str(error)
+    # HDF5 passes on the errno of the operating system; damaged content has none.
+    if isinstance(error, OSError) and error.errno is not None:
+        return None
+    # A filter that this installation lacks makes no event bad: elsewhere it can be read.
+    if any(words in str(error) for words in ("is not registered", "can't open directory", "unable to load plugin")):
+        return None
+    return f"unreadable: {str(error).strip(chr(34))}"
+
+
+def _fits(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    return found.kind in "iu" and np.can_cast(found, wanted)
+
+
+def _as_integers(values: NDArray[Any], wanted: np.dtype[Any], what: str) -> NDArray[Any]:
+    if values.dtype.kind not in "iuf":
+        raise BadEvent(f"{what} has the type {values.dtype}, expected integers")
+    if values.dtype.kind == "f":
+        if not np.all(np.isfinite(values)):
+            raise BadEvent(f"{what} holds values that are not finite")
+        values = np.rint(values)
+    limits = np.iinfo(wanted)
+    if values.size and (values.min() < limits.min or values.max() > limits.max):
+        raise BadEvent(f"{what} holds values from {values.min()} to {values.max()}, expected {limits.min} to {limits.max}")
+    return values.astype(wanted)

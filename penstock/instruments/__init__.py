@@ -1,0 +1,1 @@
+"""One folder an instrument: binds reader, geometry and presets."""

@@ -1,0 +1,20 @@
+"""The Active Target Time Projection Chamber (AT-TPC) of FRIB, read out by GET electronics."""
+
+from pathlib import Path
+
+from penstock.core.instrument import Instrument
+from penstock.tpc.schemas import PadMap, Traces
+
+__all__ = ["INSTRUMENT"]
+
+INSTRUMENT = Instrument(
+    name="attpc",
+    title="Active Target Time Projection Chamber, GET electronics",
+    raw=Traces,
+    reader="penstock.formats.attpc:AttpcRun",
+    files={"traces": "run_{run:04d}.h5"},
+    pipeline=("tpc.points", "tpc.clusters", "tpc.estimates"),
+    presets=Path(__file__).parent / "presets",
+    asset_makers={PadMap.schema_id(): "penstock.tpc.pads:pad_map"},
+    asset_roles={"pads": ("pad_xy", "pad_time", "pad_scale")},
+)

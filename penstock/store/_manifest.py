@@ -1,0 +1,110 @@
+"""Manifests: the one file that makes an artifact exist, and says what it is and how it was made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penstock.core.canonical import Json, Key
+from penstock.core.errors import DamagedArtifact, StoreError
+
+__all__ = ["FORMAT", "Counts", "DataFile", "Manifest"]
+
+FORMAT = 1
+"""Number of the manifest format: older ones are read, newer ones refused by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One data file: name relative to the key's folder, size, SHA-256, and the events [start, stop) it holds."""
+
+    name: str
+    size: int
+    sha256: str
+    table: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Events in, events out, and those without a result by reason; rows by table."""
+
+    events_in: int
+    events_out: int
+    rejected: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an artifact is, how it was made, and which files hold it.
+
+    Attributes
+    ----------
+    n_events
+        Positions in the artifact; event k of the input is position k, also where it was rejected.
+    block
+        Events in one block of the data files.
+    rejections
+        ``[position, reason, excluded]`` of events without a result; `counts` leaves out those that had none before.
+    recipe
+        What the key is made of.
+    origins
+        Where each parameter value came from.
+    inputs
+        Key of the artifact in each slot.
+    """
+
+    key: Key
+    stage: str
+    schema: str
+    storage: str
+    subject: str
+    run: int | None
+    n_events: int
+    block: int
+    counts: Counts
+    files: tuple[DataFile, ...]
+    rejections: tuple[tuple[int, str, bool], ...]
+    recipe: dict[str, Json]
+    origins: dict[str, str]
+    inputs: dict[str, str]
+    code: dict[str, Json]
+    environment: dict[str, Json]
+    times: dict[str, Json]
+    format: int = FORMAT
+
+    @property
+    def size(self) -> int:
+        """Bytes of all data files."""
+        return sum(f.size for f in self.files)
+
+    def dumps(self) -> str:
+        """The manifest as JSON text."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read ``manifest.json``; FileNotFoundError where there is no artifact."""
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise DamagedArtifact(f"{path}: not a manifest ({error}). Run: penstock store verify") from error
+        if content.get("format", 0) > FORMAT:
+            raise StoreError(f"{path}: manifest format {content['format']}, this penstock reads up to {FORMAT}. Upgrade penstock.")
+        try:
+            return cls(
+                **{
+                    **content,
+                    "key": Key(content["key"]),
+                    "counts": Counts(**content["counts"]),
+                    "files": tuple(DataFile(**f) for f in content["files"]),
+                    "rejections": tuple((int(p), str(r), bool(x)) for p, r, x in content["rejections"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise DamagedArtifact(f"{path}: a field is missing or unknown ({error}). Run: penstock store verify") from error
