@@ -46,7 +46,7 @@ check: setup-dev
 	$(BIN)/penstock stages check
 
 docs: setup-dev
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: setup-dev
 	@$(BIN)/python benchmarks/$(FAMILY).py

@@ -11,7 +11,8 @@ import os
 from machine import THREADS_OFF, busy_cores, describe_machine, tree_cpu_seconds, wait_until_quiet
 
 # Libraries size their thread pools when they are imported, by workers too.
-os.environ.update(THREADS_OFF)
+if __name__ == "__main__":
+    os.environ.update(THREADS_OFF)
 
 import argparse
 import json

@@ -10,9 +10,11 @@ import os
 from machine import THREADS_OFF, describe_machine
 
 # Libraries size their thread pools when they are imported.
-os.environ.update(THREADS_OFF)
+if __name__ == "__main__":
+    os.environ.update(THREADS_OFF)
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,6 +77,7 @@ def quality_rows(name: str, score: TrackScore, peer: TrackScore | None = None, *
     quantities = [
         ("found_once", "found by exactly one row", "", True),
         ("found", "found by any row", "", True),
+        ("matched", "has a row, good or not", "", True),
         ("surplus", "ghost and duplicate rows", "", False),
         ("polar_error_deg", "median polar error", "deg", False),
         ("brho_error", "median brho error", "", False),
@@ -95,7 +98,8 @@ def quality_rows(name: str, score: TrackScore, peer: TrackScore | None = None, *
                 goals.get(field) if judged else None,
             )
         )
-    return rows
+    extra = Row(f"{name}: rows beyond one a track, good or not", "", _extra_rows(score), _extra_rows(peer) if peer else None)
+    return [*rows, extra]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -120,20 +124,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     theirs = {s.name: peer.scores[str(folders[s.name])] if peer else None for s in scored}
 
     print(describe_machine(peer.versions if peer else None))
-    times = time_rows(costs, sets.timing.events, peer)
-    print("\n" + format_table(f"CPU, warm, reading and writing included; {_size(folders['timing'], sets.timing)}", times))
-    qualities: list[Row] = []
+    rows = time_rows(costs, sets.timing.events, peer)
+    print("\n" + format_table(f"CPU, warm, reading and writing included; {_size(folders['timing'], sets.timing)}", rows))
     for s in scored:
-        rows = quality_rows(s.name, ours[s.name], theirs[s.name], judged=s is sets.singles)
-        qualities += rows
-        print("\n" + format_table(f"quality, {_size(folders[s.name], s)}: {_counts(ours[s.name], theirs[s.name])}", rows))
+        found = quality_rows(s.name, ours[s.name], theirs[s.name], judged=s is sets.singles)
+        print("\n" + format_table(f"quality, {_size(folders[s.name], s)}: {_counts(ours[s.name], theirs[s.name])}", found))
+        rows += found
     if shared:
-        rows = quality_rows("sample runs", shared[0], judged=True)
-        qualities += rows
-        print("\n" + format_table(f"quality, {len(shared) - 1} sample runs: {_counts(shared[0], None)}", rows))
+        found = quality_rows("sample runs", shared[0], judged=True)
+        print("\n" + format_table(f"quality, {len(shared) - 1} sample runs: {_counts(shared[0], None)}", found))
         print("\n".join(f"run {run}: {_in_a_line(score)}" for run, score in shared.items() if run))
-    print("\n" + _verdict([*times, *qualities], has_peer=peer is not None, wanted_peer=not options.no_peer))
-    print(json_line([*times, *qualities]))
+        rows += found
+    print("\n" + _verdict(rows, has_peer=peer is not None, wanted_peer=not options.no_peer))
+    print(json_line(rows))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -156,6 +159,11 @@ def _size(folder: Path, runs: RunSet) -> str:
 def _counts(ours: TrackScore, peer: TrackScore | None) -> str:
     text = f"{ours.tracks} tracks, {ours.rows} rows"
     return f"{text} (peer: {peer.tracks} tracks, {peer.rows} rows)" if peer else text
+
+
+def _extra_rows(score: TrackScore) -> float:
+    """Fraction of rows that are not the first of their track, however good they are."""
+    return 1.0 - score.matched.value * score.tracks / score.rows if score.rows else math.nan
 
 
 def _in_a_line(score: TrackScore) -> str:

@@ -20,10 +20,11 @@ from penstock.config._experiment import _Experiment, _Plugins, _Store
 from penstock.core.schema import Records
 from penstock.core.stage import Stage
 
-__all__ = ["fill", "on_page_markdown"]
+__all__ = ["fill", "on_config", "on_page_markdown"]
 
 _MARK = re.compile(r"^<!-- made: ([a-z]+) -->$", re.MULTILINE)
 _UNITS = (
+    ("delay_time_bucket", "sample"),
     ("_time_bucket", "time bucket"),
     ("_samples", "sample"),
     ("_adc", "ADC"),
@@ -32,6 +33,17 @@ _UNITS = (
     ("_t", "T"),
     ("_seconds", "s"),
 )
+
+
+def on_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Called by mkdocs first: pages of a section's folder that the navigation does not name come last in the section."""
+    for section in config["nav"]:
+        for pages in section.values() if isinstance(section, dict) else ():
+            if isinstance(pages, list):
+                folder = Path(pages[0]).parent
+                found = sorted((Path(config["docs_dir"]) / folder).glob("*.md"))
+                pages += [name for name in ((folder / p.name).as_posix() for p in found) if name not in pages]
+    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

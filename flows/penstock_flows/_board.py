@@ -22,7 +22,7 @@ from penstock.core.plan import PlanRow
 from penstock.core.stage import Stage, load_dotted
 from penstock.execute import StepResult
 from penstock.store import Store
-from penstock_flows._tables import count_plan, count_results, plan_table, run_table
+from penstock_flows._tables import count_plan, plan_table, run_table, run_table_description
 
 __all__ = ["Board"]
 
@@ -62,7 +62,7 @@ class Board:
     def show_results(self, results: Sequence[StepResult], stages: Sequence[Stage]) -> None:
         """The run table."""
         table = run_table(results, [stage.name for stage in stages])
-        create_table_artifact(table, key=f"{self._prefix}-run-table", description=f"Runs: {count_results(results)}.")
+        create_table_artifact(table, key=f"{self._prefix}-run-table", description=run_table_description(results))
 
     def show_figure(self, stage: Stage, result: StepResult) -> None:
         """The figure of one artifact, as Markdown with the image in it: an image artifact wants a public address.
@@ -73,7 +73,8 @@ class Board:
         manifest = self._store.manifest(result.key)
         key = f"{self._prefix}-{stage.name.replace('.', '-').replace('_', '-')}"
         title = f"{stage.name} of run {result.run}, artifact {result.key.short}"
-        path = self._experiment.path.parent / "figures" / f"{manifest.subject}.{stage.name}.png"
+        folder = self._experiment.path.parent
+        path = folder / "figures" / f"{manifest.subject}.{stage.name}.png"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn: Path = load_dotted(stage.figure)(self._store, manifest, path)
@@ -82,8 +83,9 @@ class Board:
             get_run_logger().exception("%s could not be drawn", title)
             create_markdown_artifact(f"{title} could not be drawn: {type(error).__name__}: {error}", key=key, description=title)
             return
+        place = f"It lies in `{drawn.relative_to(folder)}`, beside `{self._experiment.path.name}`."
         if len(content) > LARGEST_IMAGE:
-            create_markdown_artifact(f"The figure is large; it lies in `{drawn}`.", key=key, description=title)
+            create_markdown_artifact(f"The figure is large. {place}", key=key, description=title)
             return
         image = f"![{title}](data:image/png;base64,{base64.b64encode(content).decode()})"
-        create_markdown_artifact(f"{image}\n\nFile: `{drawn}`", key=key, description=title)
+        create_markdown_artifact(f"{image}\n\n{place}", key=key, description=title)

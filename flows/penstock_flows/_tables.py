@@ -9,10 +9,11 @@ from penstock.core.selection import spans
 from penstock.execute import StepResult
 from penstock_tasks import summary
 
-__all__ = ["count_plan", "count_results", "failure_message", "plan_table", "run_table"]
+__all__ = ["count_plan", "count_results", "failure_message", "plan_table", "run_table", "run_table_description"]
 
 TableRows = list[dict[str, str]]
 _MOST_FAILURES = 5
+_MOST_LISTED = 20
 _ORDER = (State.COMPUTED, State.CURRENT, State.MISSING, State.STALE, State.FAILED, State.SKIPPED)
 _NOTHING = "–"
 """An empty cell; a hyphen would become a bullet, for the UI renders cells as Markdown."""
@@ -54,6 +55,13 @@ def run_table(results: Sequence[StepResult], stages: Sequence[str]) -> TableRows
     if idle:
         table.append({"run": spans(idle), **dict.fromkeys(stages, "current"), "error": _NOTHING})
     return table
+
+
+def run_table_description(results: Sequence[StepResult]) -> str:
+    """Counts, and each failure on a line of its own: Markdown, which wraps, where a cell of a table does not."""
+    errors = [f"- {r.error}" for r in results if r.state is State.FAILED]
+    more = [f"- and {len(errors) - _MOST_LISTED} more, in the table"] if len(errors) > _MOST_LISTED else []
+    return "\n".join([f"Runs: {count_results(results)}.", *([""] if errors else []), *errors[:_MOST_LISTED], *more])
 
 
 def _cell(result: StepResult | None) -> str:

@@ -102,11 +102,10 @@ def _draw_event(experiment: Experiment, store: Store, request: Request, row: Pla
     assert row.key is not None
     path = folder / f"run_{row.run:04d}.event.{row.key.short}.png"
     if not path.exists():
-        from penstock.views.tpc_event import view_event
-
+        draw = load_dotted(experiment.instrument.event_view)
         estimates = store.read(store.manifest(row.key), row.stage.writes)
         events = estimates["estimates"]["event"]
-        view_event(experiment, store, row.run, int(events[0]) if len(events) else 0, path=path, overrides=request.overrides)
+        draw(experiment, store, row.run, int(events[0]) if len(events) else 0, path, overrides=request.overrides)
     return path
 
 

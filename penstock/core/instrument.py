@@ -55,8 +55,8 @@ class Instrument:
     asset_makers: Mapping[str, str] = field(default_factory=dict)
     asset_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each asset slot the roles of files that experiment.toml may name."""
-    epilogue: str = ""
-    """Lines that ``penstock init`` appends to experiment.toml."""
+    event_view: str = ""
+    """``module:function`` that draws one event, for ``penstock view``."""
 
     def find_runs(self, folder: Path) -> dict[int, dict[str, Path]]:
         """Files by run and role that lie in `folder`; one look at the folder, no file is opened."""

@@ -6,9 +6,12 @@ with the workers' before anything is submitted, because Dask itself would wait w
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dask
@@ -21,6 +24,8 @@ from penstock.execute._batch import BatchCall, BatchResult, WorkerLost, run_batc
 
 __all__ = ["DaskExecutor", "local_cluster", "remote_cluster"]
 
+GRACE_S = 5.0
+"""How long a lane may be without workers before that is an error, in seconds."""
 CONNECT_S = 10.0
 """How long a scheduler may take to answer, in seconds."""
 
@@ -42,22 +47,18 @@ class DaskExecutor:
         return max(1, sum(int(w["nthreads"]) for w in self._workers().values()))
 
     def preflight(self, stages: Iterable[Stage]) -> None:
-        """Compare the lanes of `stages` with those that workers offer."""
-        offered = {address: sorted(w["resources"]) for address, w in self._workers().items()}
+        """Compare the lanes of `stages` with those that workers offer; a worker that is being restarted gets some seconds."""
+        deadline = time.monotonic() + GRACE_S
         for stage in stages:
-            if not any(stage.lane in lanes for lanes in offered.values()):
-                listing = (
-                    "; ".join(f"{address} offers {', '.join(lanes) or 'no lane'}" for address, lanes in sorted(offered.items()))
-                    or "there is no worker"
-                )
-                raise LaneMissing(
-                    f"stage {stage.name!r}: no worker offers lane {stage.lane!r} ({listing}). Start one with: dask worker {self._address} --resources '{stage.lane}=1'"
-                )
+            while stage.lane not in itertools.chain(*(offered := self._lanes()).values()):
+                if time.monotonic() > deadline:
+                    raise LaneMissing(_no_lane(stage, offered, self._address))
+                time.sleep(0.1)
 
     def submit(self, call: BatchCall, done: Callable[[BatchResult | BaseException], None]) -> object:
         """Submit the batch as a future on its lane."""
         future = self._client.submit(run_batch, call, resources={call.lane: 1}, pure=False)
-        future.add_done_callback(lambda f: done(_outcome(f, call)))
+        future.add_done_callback(lambda f: done(_outcome(f)))
         return future
 
     def cancel(self, tickets: Iterable[object]) -> None:
@@ -67,7 +68,11 @@ class DaskExecutor:
             self._client.cancel(futures, force=True)
 
     def abort(self, tickets: Iterable[object]) -> None:
-        """Restart the workers that still compute one of `tickets`; one without a nanny ends its block first."""
+        """Restart the workers that still compute one of `tickets`; one without a nanny ends its block first.
+
+        The processes are killed and their nannies start new ones. Dask's own ``restart_workers`` asks first, for
+        seconds, and has been seen to leave a worker that did not answer without a successor.
+        """
         futures = {t.key: t for t in tickets if isinstance(t, Future)}
         if not futures:
             return
@@ -79,7 +84,7 @@ class DaskExecutor:
         ]
         self._client.cancel(list(futures.values()), force=True)
         if busy:
-            self._client.restart_workers(busy, timeout=30, raise_for_error=False)
+            self._client.run(_end_process, workers=busy, on_error="ignore")
 
     def close(self) -> None:
         """Close the client, and the cluster where it is ours."""
@@ -87,23 +92,43 @@ class DaskExecutor:
         if self._cluster is not None:
             self._cluster.close()
 
+    def _lanes(self) -> dict[str, list[str]]:
+        return {address: sorted(w["resources"]) for address, w in self._workers().items()}
+
     def _workers(self) -> dict[str, Any]:
         found: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
         return found
 
 
-def _outcome(future: Future[BatchResult], call: BatchCall) -> BatchResult | BaseException:
-    if future.status == "finished":
-        result: BatchResult = future.result()
-        return result
-    if future.status == "cancelled":
-        return BatchResult((), stopped=True)
-    error = future.exception()
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _no_lane(stage: Stage, offered: Mapping[str, Sequence[str]], address: str) -> str:
+    workers = (f"{worker} offers {', '.join(lanes) or 'no lane'}" for worker, lanes in sorted(offered.items()))
+    return (
+        f"stage {stage.name!r}: no worker offers lane {stage.lane!r} ({'; '.join(workers) or 'there is no worker'}). "
+        f"Start one with: dask worker {address} --resources '{stage.lane}=1'"
+    )
+
+
+def _outcome(future: Future[BatchResult]) -> BatchResult | BaseException:
+    """What became of a future; an error in here is an outcome too, because a callback that raises leaves its step waiting for ever."""
+    try:
+        if future.status == "cancelled":
+            return BatchResult((), stopped=True)
+        if future.status == "finished":
+            result: BatchResult = future.result()
+            return result
+        error = future.exception()
+    except Exception as trouble:  # noqa: BLE001  it is handed on
+        return trouble
     if isinstance(error, KilledWorker):
         worker = error.last_worker
-        memory = getattr(getattr(worker, "memory", None), "process", 0) / 2**20
+        # A worker that dies at once has reported nothing yet.
+        memory = worker.metrics.get("memory", 0) / 2**20
         return WorkerLost(f"the worker died, last {worker.address} at {memory:.0f} MiB of memory")
-    return error if isinstance(error, BaseException) else WorkerLost(f"stage {call.stage!r}: Dask says {future.status!r}")
+    return error if isinstance(error, BaseException) else WorkerLost(f"Dask says {future.status!r}")
 
 
 def local_cluster(workers: int | None, memory: str, lanes: Iterable[str]) -> DaskExecutor:

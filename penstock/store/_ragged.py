@@ -12,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d, h5g, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from penstock.core.errors import DamagedArtifact
@@ -23,20 +24,34 @@ _FILTERS = {"shuffle": True, "compression": "gzip", "compression_opts": 1}
 
 
 def write_block(path: Path, records: Records, block: int) -> None:
-    """Write the records of one block of at most `block` events as a file of its own."""
+    """Write the records of one block of at most `block` events as a file of its own, without what is only of use to readers."""
+    schema = type(records)
     with h5py.File(path, "w", rdcc_nbytes=0) as file:
-        _create(file, type(records), {t.name: _rows(records, t) for t in _tables(records)}, block)
-        for table in _tables(records):
-            group = file[table.name]
-            for column in table.columns:
-                values = np.asarray(records.columns[table.name][column.name], dtype=column.dtype)
-                if values.size:
-                    group[column.name][: values.size] = values
-            for child in _children(type(records), table.name):
+        for table in _with_root(schema):
+            group = h5g.create(file.id, table.name.encode())
+            chunk = _chunk(table, block)
+            size = _padded(_rows(records, table), table, block)
+            columns = {c.name: np.asarray(records.columns[table.name][c.name], dtype=c.dtype) for c in table.columns}
+            for child in _children(schema, table.name):
                 offsets = records.offsets[child.name]
-                if offsets.size > 1:
-                    group[f"{child.name}_first"][: offsets.size - 1] = offsets[:-1]
-                    group[f"{child.name}_count"][: offsets.size - 1] = np.diff(offsets)
+                columns[f"{child.name}_first"] = offsets[:-1].astype("i8")
+                columns[f"{child.name}_count"] = np.diff(offsets).astype("i4")
+            for name, values in columns.items():
+                _write_column(group, name, values, size, chunk)
+
+
+def _write_column(group: h5g.GroupID, name: str, values: NDArray[Any], size: int, chunk: int) -> None:
+    """One dataset of whole chunks. h5py's own calls take longer than the compression of so little data."""
+    layout = h5p.create(h5p.DATASET_CREATE)
+    layout.set_chunk((chunk,))
+    layout.set_shuffle()
+    layout.set_deflate(_FILTERS["compression_opts"])
+    layout.set_obj_track_times(False)
+    dataset = h5d.create(group, name.encode(), h5t.py_create(values.dtype), h5s.create_simple((size,), (h5s.UNLIMITED,)), layout)
+    if values.size:
+        whole = np.zeros(size, dtype=values.dtype)
+        whole[: values.size] = values
+        dataset.write(h5s.ALL, h5s.ALL, whole)
 
 
 def append_blocks(path: Path, schema: type[Records], blocks: Sequence[Path], n_events: int, block: int) -> None:
@@ -47,25 +62,29 @@ def append_blocks(path: Path, schema: type[Records], blocks: Sequence[Path], n_e
     n_events
         Events of all blocks; every block but the last holds `block` events.
     """
+    tables = _with_root(schema)
     sizes = [_sizes(b, schema) for b in blocks]
-    total = {t.name: n_events if t.per is None else sum(s[t.name] for s in sizes) for t in _with_root(schema)}
+    total = {t.name: n_events if t.per is None else sum(s[t.name] for s in sizes) for t in tables}
     with h5py.File(path, "w", rdcc_nbytes=0) as file:
         _create(file, schema, total, block)
+        targets = {f"{t.name}/{name}": file[f"{t.name}/{name}"] for t in tables for name in file[t.name]}
         base = dict.fromkeys(total, 0)
-        firsts: dict[str, list[NDArray[np.int64]]] = {}
+        firsts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in targets if name.endswith("_first")}
         for source_path, size in zip(blocks, sizes, strict=True):
             with h5py.File(source_path, "r", rdcc_nbytes=0) as source:
-                for table in _with_root(schema):
-                    for name in source[table.name]:
-                        if name.endswith("_first"):
-                            first = source[f"{table.name}/{name}"][:]
-                            firsts.setdefault(f"{table.name}/{name}", []).append(first + base[name.removesuffix("_first")])
-                        else:
-                            _copy_chunks(source[f"{table.name}/{name}"], file[f"{table.name}/{name}"], base[table.name])
-            for table in _with_root(schema):
-                base[table.name] += block if table.per is None else size[table.name]
+                for name, target in targets.items():
+                    dataset = h5d.open(source.id, name.encode())
+                    table, _, column = name.partition("/")
+                    if name in firsts:
+                        first = np.empty(dataset.shape, np.int64)
+                        dataset.read(h5s.ALL, h5s.ALL, first)
+                        firsts[name].append(first + base[column.removesuffix("_first")])
+                    else:
+                        _copy_chunks(dataset, target.id, base[table], target.chunks[0])
+            for t in tables:
+                base[t.name] += block if t.per is None else size[t.name]
         for name, parts in firsts.items():
-            file[name][:] = np.concatenate(parts)
+            targets[name][:] = np.concatenate(parts)
 
 
 def read_events(
@@ -150,8 +169,8 @@ def _create(file: h5py.File, schema: type[Records], rows: Mapping[str, int], blo
     file.attrs["schema"] = schema.schema_id()
     for table in _with_root(schema):
         group = file.create_group(table.name)
-        chunk = block if table.per is None else table.chunk
-        size = rows[table.name] if table.per is None else -(-rows[table.name] // chunk) * chunk
+        chunk = _chunk(table, block)
+        size = _padded(rows[table.name], table, block)
         if table.per is not None:
             group.attrs["rows_of"] = table.per
             group.attrs["note"] = (
@@ -167,13 +186,26 @@ def _create(file: h5py.File, schema: type[Records], rows: Mapping[str, int], blo
             group.create_dataset(f"{child.name}_count", shape=(size,), maxshape=(None,), dtype="i4", chunks=(chunk,), **_FILTERS)
 
 
+def _chunk(table: Table, block: int) -> int:
+    return block if table.per is None else table.chunk
+
+
+def _padded(rows: int, table: Table, block: int) -> int:
+    """Rows with those up to the next chunk border; the rows of events are not padded."""
+    chunk = _chunk(table, block)
+    return rows if table.per is None else -(-rows // chunk) * chunk
+
+
 def _sizes(path: Path, schema: type[Records]) -> dict[str, int]:
     with h5py.File(path, "r", rdcc_nbytes=0) as file:
-        return {t.name: file[f"{t.name}/{next(iter(file[t.name]))}"].shape[0] for t in _with_root(schema)}
+        return {t.name: h5d.open(file.id, f"{t.name}/{_first_column(schema, t)}".encode()).shape[0] for t in _with_root(schema)}
 
 
-def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, base: int) -> None:
-    chunk = source.chunks[0]
+def _first_column(schema: type[Records], table: Table) -> str:
+    return table.columns[0].name if table.columns else f"{_children(schema, table.name)[0].name}_first"
+
+
+def _copy_chunks(source: h5d.DatasetID, target: h5d.DatasetID, base: int, chunk: int) -> None:
     for start in range(0, source.shape[0], chunk):
-        mask, data = source.id.read_direct_chunk((start,))
-        target.id.write_direct_chunk((base + start,), data, mask)
+        mask, data = source.read_direct_chunk((start,))
+        target.write_direct_chunk((base + start,), data, mask)

@@ -11,7 +11,16 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from penstock.core.params import Params
 
-__all__ = ["ClusterParams", "ContinuityParams", "EstimateParams", "HdbscanParams", "OverlapParams", "PointParams", "PulseParams", "TripclustParams"]
+__all__ = [
+    "ClusterParams",
+    "ContinuityParams",
+    "EstimateParams",
+    "HdbscanParams",
+    "OverlapParams",
+    "PointParams",
+    "PulseParams",
+    "TripclustParams",
+]
 
 
 class PulseParams(Params):
@@ -140,7 +149,7 @@ class ContinuityParams(Params):
     """Join pieces of one spiral that continue each other."""
 
     join_radius_fraction: PositiveFloat = 0.4
-    """Greatest difference of the distances to the axis of the circles, over the mean radius."""
+    """Greatest distance of the points of one piece from the helix of the other, over its radius (median)."""
 
     join_z_fraction: PositiveFloat = 0.2
     """Greatest gap in z over the joint length in z."""
@@ -187,7 +196,7 @@ class ClusterParams(Params):
     """Neighbours of the local outlier factor, over the points of the cluster; 0 keeps every point."""
 
     direction_threshold: float = Field(default=0.5, ge=0, le=1)
-    """Least fraction of steps that turn one way before a cluster gets a direction."""
+    """Least fraction of all turning that goes one way before a cluster gets a direction."""
 
 
 class EstimateParams(Params):

@@ -48,7 +48,7 @@ def overrides_model(params: type[BaseModel], name: str) -> type[BaseModel]:
         bounded: Any = Annotated[(kind, *info.metadata)] if info.metadata else kind
         fields[field_name] = (
             bounded | _LEFT_OUT,
-            Field(default=None, title=_title(field_name), description=_describe(info), json_schema_extra=_without_default),
+            Field(default=None, title=_title(field_name), description=_describe(info), json_schema_extra=_for_the_form),
         )
     model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), __doc__=params.__doc__, **fields)
     return model
@@ -59,6 +59,14 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
+def _for_the_form(schema: dict[str, Any]) -> None:
+    """Let the form leave a switch alone: it sends false for each boolean that nobody touched, but nothing for a choice."""
+    _without_default(schema)
+    if schema.get("type") == "boolean":
+        del schema["type"]
+        schema["anyOf"] = [{"type": "string", "enum": ["yes", "no"], "title": "choice"}, {"type": "boolean", "title": "boolean"}]
+
+
 def _title(name: str) -> str:
     unit = next((unit for suffix, unit in _UNITS.items() if name.endswith(suffix)), None)
     return f"{name} [{unit}]" if unit else name
@@ -66,7 +74,8 @@ def _title(name: str) -> str:
 
 def _describe(info: FieldInfo) -> str:
     bounds = [f"{word} {getattr(m, op):g}" for m in info.metadata for op, word in _BOUNDS.items() if getattr(m, op, None) is not None]
-    notes = "; ".join([*bounds, f"default {info.default!r}"])
+    default = {True: "yes", False: "no"}[info.default] if isinstance(info.default, bool) else info.default
+    notes = "; ".join([*bounds, f"default {default}"])
     return f"{info.description} ({notes})"
 
 
@@ -114,8 +123,8 @@ class ProcessRequest(BaseModel):
     retry_failed: bool = Field(default=False, title="Retry failed")
     """Compute again what failed on its content."""
 
-    executor: str | SkipJsonSchema[None] = Field(
-        default=None, title="Executor", pattern=r"^(inline|local|(tcp|tls)://.+)$", json_schema_extra=_without_default
+    executor: Annotated[str, Field(pattern=r"^(inline|local|(tcp|tls)://.+)$")] | SkipJsonSchema[None] = Field(
+        default=None, title="Executor", json_schema_extra=_without_default
     )
     """Where batches are computed: inline, local, or tcp://host:port of a Dask scheduler. Changes no result."""
 

@@ -23,8 +23,11 @@ I8 = NDArray[np.int64]
 FAR = 1e8
 """Distance of triplets whose directions stand at a right angle or worse."""
 
+COINCIDENT = 1e-6
+"""Triplets nearer than this consist of the same points."""
+
 JUMP = 2.0
-"""The dendrogram is cut before a merging distance that grows by more than so many of their standard deviations."""
+"""The dendrogram is cut before a merging distance that grows by more than so many standard deviations."""
 
 
 def label_curves(positions: F8, offsets: I8, params: TripclustParams) -> I8:
@@ -218,13 +221,17 @@ def _link_triplets(triplets: F8, s: float, cut: float, ordered: bool) -> I8:
 
 @jit
 def _find_jump(lengths: F8) -> float:
-    """The merging distance before the first great jump, sought in the upper half of the ascending distances."""
-    n = len(lengths)
-    jump = JUMP * np.std(lengths)
+    """The merging distance before the first great jump, sought in the upper half of the ascending distances.
+
+    The jump is measured against the spread of the distances up to it. Triplets of the same points lie on each other
+    and say nothing about that, so their distances of (nearly) zero do not count.
+    """
+    apart = lengths[lengths > COINCIDENT]
+    n = len(apart)
     for i in range(max(n // 2, 1), n):
-        if lengths[i] > lengths[i - 1] + jump:
-            return float(lengths[i - 1])
-    return float(lengths[n - 1]) if n else 0.0
+        if apart[i] > apart[i - 1] + JUMP * np.std(apart[: i + 1]):
+            return float(apart[i - 1])
+    return float(lengths[-1]) if len(lengths) else 0.0
 
 
 @jit

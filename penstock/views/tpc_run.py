@@ -249,7 +249,8 @@ def _draw_pair(figure: Figure, axes: Axes, x: NDArray[Any], y: NDArray[Any], x_l
         size = float(np.clip(9 * math.sqrt(1000 / max(len(x), 1)), 4, 22))
         axes.scatter(x, y, s=size, color=style.COLD, alpha=0.6, linewidths=0)
     else:
-        image = axes.hist2d(x, y, bins=(180, 140), range=((x_low, x_high), (y_low, y_high)), cmap="viridis", norm=LogNorm(), cmin=1)[3]
+        bins = int(np.clip(0.75 * math.sqrt(len(x)), 60, 180))
+        image = axes.hist2d(x, y, bins=bins, range=((x_low, x_high), (y_low, y_high)), cmap="viridis", norm=LogNorm(), cmin=1)[3]
         bar = figure.colorbar(image, ax=axes, pad=0.01)
         bar.set_label("tracks", fontsize=style.TEXT_PT, color=style.INK)
         bar.ax.tick_params(labelsize=style.SMALL_PT, colors=style.INK)
@@ -274,4 +275,4 @@ def _label_squares(axes: Axes) -> None:
 def _padded(values: NDArray[Any]) -> tuple[float, float]:
     """A robust range with a margin; quantities here are positive, so it begins at 0."""
     _, high = style.robust_range(values, tail_percent=1.0)
-    return 0.0, 1.05 * max(high, 1e-9)
+    return 0.0, 1.12 * max(high, 1e-9)

@@ -149,7 +149,10 @@ def test_a_failing_run_fails_alone(toy: ToyExperiment, cluster: SharedCluster) -
     assert report.results[0].error == "run 1, stage 'toy.hits', events 4:6: ArithmeticError: unexpected value"
 
 
-def test_a_lane_that_no_worker_offers_fails_at_once_with_the_workers(toy: ToyExperiment, cluster: SharedCluster) -> None:
+def test_a_lane_that_no_worker_offers_fails_at_once_with_the_workers(
+    toy: ToyExperiment, cluster: SharedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.execute._dask.GRACE_S", 0.2)
     toy.configure(pipeline=("toy.hits", "toy.on_gpu"))
     toy.write_run(1)
     resources = cluster.scale(1)

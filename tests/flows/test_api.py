@@ -20,7 +20,7 @@ class Answering(BaseHTTPRequestHandler):
         self.send_response({"/api/health": 200, "/locked/health": 401}.get(self.path, 500))
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing."""
 
 

@@ -26,7 +26,7 @@ from penstock.tpc.request import ProcessRequest
 from penstock_flows import _job, run_under_prefect
 from penstock_flows.process import process
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 STAGES = ["tpc.points", "tpc.clusters", "tpc.estimates"]
 

@@ -10,7 +10,7 @@ from penstock.core.plan import PlanRow, State
 from penstock.core.stage import StageCode
 from penstock.execute import StepResult
 from penstock.tpc.stages import STAGES
-from penstock_flows._tables import count_plan, count_results, failure_message, plan_table, run_table
+from penstock_flows._tables import count_plan, count_results, failure_message, plan_table, run_table, run_table_description
 
 POINTS, CLUSTERS, ESTIMATES = STAGES
 NAMES = [s.name for s in STAGES]
@@ -66,3 +66,14 @@ def test_counts_come_in_a_fixed_order() -> None:
 def test_failure_message_names_the_first_failures_only() -> None:
     results = [result(run, NAMES[0], State.FAILED, f"run {run}: bad.") for run in range(8)]
     assert failure_message(results) == "8 failed. run 0: bad. run 1: bad. run 2: bad. run 3: bad. run 4: bad. And 3 more."
+
+
+def test_description_of_the_run_table_lists_each_failure() -> None:
+    results = [result(7, NAMES[0], State.FAILED, "run 7: truncated"), result(8, NAMES[0], State.COMPUTED)]
+    assert run_table_description(results) == "Runs: 1 computed, 1 failed.\n\n- run 7: truncated"
+    assert run_table_description(results[1:]) == "Runs: 1 computed."
+
+
+def test_description_of_the_run_table_stays_short() -> None:
+    results = [result(run, NAMES[0], State.FAILED, "bad") for run in range(23)]
+    assert run_table_description(results).splitlines()[-1] == "- and 3 more, in the table"

@@ -39,7 +39,7 @@ class ToyTrack:
         heading = self.azimuthal_rad + np.linspace(0.0, 2.0 * np.pi * turns, 20 * self.n)
         radius = self.radius_mm * (1.0 - self.loss * (heading - heading[0])) ** 0.4
         way = np.stack([np.cos(heading), np.sin(heading), np.full_like(heading, 1.0 / np.tan(self.polar_rad))])
-        path = np.cumsum(way * radius * (heading[1] - heading[0]), axis=1).T + [0.0, 0.0, self.vertex_z_mm]
+        path = np.cumsum(way * radius * (heading[1] - heading[0]), axis=1).T + np.array([0.0, 0.0, self.vertex_z_mm])
         seen = path[(np.hypot(path[:, 0], path[:, 1]) > BEAM_RADIUS_MM) & (path[:, 2] < 1000.0) & (path[:, 2] > 0.0)]
         chosen = seen[np.sort(rng.choice(len(seen), min(self.n, len(seen)), replace=False))]
         chosen = chosen + rng.normal(0.0, self.noise_mm, chosen.shape)

@@ -10,7 +10,10 @@ F8 = NDArray[np.float64]
 
 def star(*lengths: int) -> F8:
     """Rays of points 1 mm apart from the origin, which is the first point, in a plane."""
-    rays = [np.arange(1.0, n + 1)[:, None] * [np.cos(angle), np.sin(angle), 0.0] for n, angle in zip(lengths, np.arange(9.0) * 2.0, strict=False)]
+    rays = [
+        np.arange(1.0, n + 1)[:, None] * [np.cos(angle), np.sin(angle), 0.0]
+        for n, angle in zip(lengths, np.arange(9.0) * 2.0, strict=False)
+    ]
     return np.concatenate([np.zeros((1, 3)), *rays])
 
 

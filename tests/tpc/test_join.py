@@ -58,7 +58,7 @@ def test_turns_of_two_tracks_are_kept_apart() -> None:
 def test_same_circle_at_the_wrong_phase_is_not_joined() -> None:
     first, second, *_ = pieces_of(ToyTrack(polar_rad=1.1))
     pitch = second[0, 2] - first[0, 2]
-    shifted = second + [0.0, 0.0, 0.5 * pitch]
+    shifted = second + np.array([0.0, 0.0, 0.5 * pitch])
 
     assert continuous([[first, second]]) == [0, 0]
     assert continuous([[first, shifted]], gap=1.0) == [0, 1]
@@ -66,7 +66,7 @@ def test_same_circle_at_the_wrong_phase_is_not_joined() -> None:
 
 def test_smaller_radius_fraction_keeps_other_circles_apart() -> None:
     first, second, *_ = pieces_of(ToyTrack(polar_rad=1.1))
-    aside = second + [15.0, 0.0, 0.0]
+    aside = second + np.array([15.0, 0.0, 0.0])
 
     assert continuous([[first, aside]], radius=0.4) == [0, 0]
     assert continuous([[first, aside]], radius=0.05) == [0, 1]
@@ -116,6 +116,6 @@ def test_small_pieces_are_left_out_of_overlaps() -> None:
 
 def test_circles_that_turn_opposite_ways_are_not_joined() -> None:
     piece = pieces_of(ToyTrack())[0]
-    mirrored = (piece * [1.0, 1.0, -1.0])[::-1] + [0.0, 0.0, 1000.0]
+    mirrored = (piece * [1.0, 1.0, -1.0])[::-1] + np.array([0.0, 0.0, 1000.0])
 
     assert overlapping([piece, mirrored]) == [0, 1]

@@ -24,8 +24,7 @@ def test_request_needs_nothing_but_the_experiment() -> None:
 
 
 def test_form_has_every_parameter_of_every_stage() -> None:
-    offered = {path for path in field_paths(TpcOverrides) if "." not in path}
-    assert offered == set(PARAMS)
+    assert set(TpcOverrides.model_fields) == set(PARAMS)
     for stage, params in PARAMS.items():
         assert list(field_paths(overrides_model(params, "X"))) == list(field_paths(params)), stage
 
@@ -39,6 +38,19 @@ def test_form_shows_docstring_bounds_and_default_in_the_description() -> None:
 
 def test_form_offers_no_null() -> None:
     assert "null" not in str(SCHEMA)
+
+
+def test_form_leaves_a_switch_that_nobody_touched_alone() -> None:
+    shown = SCHEMA["$defs"]["PointsOverrides"]["properties"]["exclude_downscale"]
+    assert shown["anyOf"][0]["enum"] == ["yes", "no"]
+    assert shown["description"].endswith("(default yes)")
+    assert "type" not in shown
+
+
+@pytest.mark.parametrize(("given", "value"), [("yes", True), ("no", False), (True, True)], ids=["yes", "no", "true"])
+def test_switch_takes_a_choice_or_a_boolean(given: object, value: bool) -> None:
+    request = ProcessRequest.model_validate({"experiment": "x", "overrides": {"points": {"exclude_downscale": given}}})
+    assert request.values() == {"tpc.points.exclude_downscale": value}
 
 
 def test_overrides_come_out_by_dotted_path() -> None:

@@ -103,11 +103,21 @@ def test_noise_belongs_to_no_curve() -> None:
     assert np.mean(labels[order < len(points)] >= 0) > 0.8
 
 
-def test_track_is_one_curve_between_beam_crossings() -> None:
-    labels = label(ToyTrack(n=400, noise_mm=0.5).points(1), m=50)
+def test_curves_hold_single_turns_of_a_track() -> None:
+    points = ToyTrack(n=400, noise_mm=0.5).points(1)
+    turn = np.cumsum(np.diff(points[:, 2], prepend=points[0, 2]) > 8.0)
 
-    assert 1 <= clusters(labels) <= 3
+    labels = label(points, m=50)
+
+    shares = [np.bincount(turn[labels == name]).max() / np.sum(labels == name) for name in range(labels.max() + 1)]
+    assert min(shares) > 0.95
     assert np.mean(labels >= 0) > 0.9
+
+
+def test_single_triplet_is_a_curve_where_one_is_enough() -> None:
+    line = np.arange(3.0)[:, None] * [1.0, 1.0, 1.0]
+
+    assert label(line, m=1, r=0.0).tolist() == [0, 0, 0]
 
 
 def test_cloud_has_the_same_labels_alone_and_among_others() -> None:

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,6 +18,7 @@ def _axes():
     return style.new_figure(4, 3, "title").add_subplot()
 
 
+@settings(deadline=None)
 @given(values=VALUES)
 def test_a_histogram_counts_every_value_inside_or_outside(values: np.ndarray) -> None:
     axes = _axes()
@@ -28,6 +29,7 @@ def test_a_histogram_counts_every_value_inside_or_outside(values: np.ndarray) ->
     assert counts.sum() + sum(outside) == len(values)
 
 
+@settings(deadline=None)
 @given(values=hnp.arrays(np.int64, st.integers(0, 200), elements=st.integers(0, 5000)))
 def test_a_histogram_of_counts_holds_every_value(values: np.ndarray) -> None:
     assert style.count_histogram(_axes(), values).sum() == len(values)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy import signal
@@ -28,6 +28,7 @@ def _legends(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**16), height=st.integers(50, 3000), bucket=st.integers(20, 490))
 def test_pulses_are_those_that_scipy_finds(seed: int, height: int, bucket: int) -> None:
     found = pad_pulses(_trace(seed, (bucket, height)), PulseParams())

@@ -16,5 +16,6 @@ INSTRUMENT = Instrument(
     pipeline=("tpc.points", "tpc.clusters", "tpc.estimates"),
     presets=Path(__file__).parent / "presets",
     asset_makers={PadMap.schema_id(): "penstock.tpc.pads:pad_map"},
+    event_view="penstock.views.tpc_event:view_event",
     asset_roles={"pads": ("pad_xy", "pad_time", "pad_scale")},
 )

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from figures import Goal, Row, format_table, json_line, missed
+
+
+def test_the_ratio_says_how_many_times_better_ours_is() -> None:
+    cost = Row("points cpu", "ms/event", 2.0, 50.0)
+    fraction = Row("found", "", 0.9, 0.6, more_is_better=True)
+
+    assert (cost.ratio, fraction.ratio) == (25.0, pytest.approx(1.5))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row("a", "s", 1.0), Row("a", "s", None, 1.0), Row("a", "s", 0.0, 1.0), Row("a", "s", 1.0, 0.0, more_is_better=True)],
+    ids=["no peer", "not measured", "ours is zero", "peer is zero"],
+)
+def test_there_is_no_ratio_without_two_figures(row: Row) -> None:
+    assert row.ratio is None
+
+
+def test_json_has_the_five_names_and_null_for_what_is_absent() -> None:
+    rows = [Row("cpu", "ms/event", 2.0, 50.0, error=0.1), Row("wall", "s", math.nan)]
+
+    assert json.loads(json_line(rows)) == [
+        {"name": "cpu", "unit": "ms/event", "ours": 2.0, "peer": 50.0, "ratio": 25.0},
+        {"name": "wall", "unit": "s", "ours": None, "peer": None, "ratio": None},
+    ]
+
+
+def test_json_is_one_line() -> None:
+    assert "\n" not in json_line([Row("cpu", "s", 1.0)] * 3)
+
+
+@pytest.mark.parametrize(
+    ("goal", "kept"),
+    [
+        (Goal(10.0, "ratio"), True),
+        (Goal(30.0, "ratio"), False),
+        (Goal(3.0, side="most"), True),
+        (Goal(3.0), False),
+    ],
+    ids=["ratio large enough", "ratio too small", "value small enough", "value too small"],
+)
+def test_a_goal_bounds_the_value_or_the_ratio(goal: Goal, kept: bool) -> None:
+    assert goal.kept(Row("cpu", "s", 2.0, 50.0)) is kept
+
+
+def test_a_goal_that_cannot_be_judged_counts_as_missed() -> None:
+    row = Row("cpu", "s", 2.0, goal=Goal(10.0, "ratio"))
+
+    assert missed([row, Row("wall", "s", 1.0)]) == [row]
+
+
+def test_the_table_aligns_its_columns_and_names_the_verdicts() -> None:
+    rows = [
+        Row("points cpu", "ms/event", 2.0, 50.0, goal=Goal(10.0, "ratio")),
+        Row("found", "", 0.5, 0.8, error=0.03, peer_error=0.02, more_is_better=True, goal=Goal(0.88)),
+        Row("estimates cpu", "ms/event", 1.0, goal=Goal(6.0, "ratio")),
+        Row("wall", "s", None),
+    ]
+
+    assert format_table("some figures", rows).splitlines() == [
+        "some figures",
+        "                                  ours        peer    ratio  goal",
+        "points cpu (ms/event)                2          50  25.00 ×  ratio ≥ 10  kept",
+        "found                       0.5 ± 0.03  0.8 ± 0.02   0.62 ×  ≥ 0.88      MISSED",
+        "estimates cpu (ms/event)             1                       ratio ≥ 6   not judged",
+        "wall (s)                  not measured",
+    ]
