@@ -82,7 +82,7 @@ class Job:
             rows = prepare(experiment, self.store, self.request, progress)
             get_run_logger().info("Plan: %s", count_plan(rows))
             board.show_plan(rows)
-            with session(experiment, self.store, rows, progress, self.stop, self.resources) as current:
+            with session(experiment, self.store, rows, progress, self.stop) as current:
                 crew = _Crew(Work(rows, current), board, progress)
                 try:
                     crew.run(rows)

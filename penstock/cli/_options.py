@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from penstock.store import Store
 __all__ = [
     "experiment_argument",
     "json_option",
+    "load_runner",
     "nearest_experiment",
     "open_experiment_store",
     "open_store",
@@ -81,6 +83,12 @@ def open_store(path: Path | None) -> Store:
     if found is None:
         raise ConfigError("which store? Name it with --store, or call this below the folder of an experiment.toml.")
     return open_experiment_store(load_experiment(found))
+
+
+def load_runner(name: str) -> Any | None:
+    """The package that runs requests in another way, by entry point (`prefect`); None where it is not installed."""
+    point = next(iter(entry_points(group="penstock.runners", name=name)), None)
+    return None if point is None else point.load()
 
 
 def print_json(value: Json | Sequence[Json]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli._options import json_option, open_experiment_store, print_json
+from penstock.cli._options import json_option, load_runner, open_experiment_store, print_json
 from penstock.config import find_experiment, load_experiment, load_registry
 from penstock.core.errors import PenstockError
 
@@ -105,15 +105,14 @@ def _experiment(path: Path | None) -> Iterator[Finding]:
 
 
 def _prefect() -> Iterator[Finding]:
-    url = os.environ.get("PREFECT_API_URL")
-    if url is None:
-        yield Finding("prefect API", "note", "PREFECT_API_URL is not set: penstock run computes without Prefect")
-        return
-    point = next(iter(importlib.metadata.entry_points(group="penstock.runners", name="prefect")), None)
-    reachable = point is not None and point.load().api_is_reachable()
-    yield Finding(
-        "prefect API", "ok" if reachable else "problem", url if reachable else f"{url} does not answer. Start it with: prefect server start"
-    )
+    runner = load_runner("prefect")
+    url = runner.api_url() if runner is not None else None
+    if runner is None or url is None:
+        yield Finding("prefect API", "note", "none is configured (PREFECT_API_URL): penstock run computes without Prefect")
+    elif runner.api_is_reachable():
+        yield Finding("prefect API", "ok", url)
+    else:
+        yield Finding("prefect API", "problem", f"{url} does not answer. Start it with: prefect server start")
 
 
 def _gpu() -> Iterator[Finding]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
@@ -16,6 +14,7 @@ import click
 from penstock.cli._options import (
     experiment_argument,
     json_option,
+    load_runner,
     nearest_experiment,
     open_experiment_store,
     print_json,
@@ -129,17 +128,19 @@ def _prefect_runner(wanted: bool | None) -> Runner | None:
     """The way to run as a flow, where it is wanted and there; an API that does not answer is one warning."""
     if wanted is False:
         return None
-    found = next(iter(entry_points(group="penstock.runners", name="prefect")), None)
-    configured = bool(os.environ.get("PREFECT_API_URL"))
-    if found is None or not (configured or wanted):
+    prefect = load_runner("prefect")
+    if prefect is None or not (wanted or prefect.api_is_configured()):
         if wanted:
             raise ConfigError("--prefect: penstock_flows is not installed.")
         return None
-    prefect = found.load()
     if prefect.api_is_reachable():
         runner: Runner = prefect.run_under_prefect
         return runner
-    problem = f"the Prefect API {os.environ.get('PREFECT_API_URL', '(PREFECT_API_URL is not set)')} does not answer"
+    if not prefect.api_is_configured():
+        raise ConfigError(
+            "--prefect: no Prefect API is configured. Start a server with: prefect server start, and set PREFECT_API_URL to its address."
+        )
+    problem = f"the Prefect API {prefect.api_url()} does not answer"
     if wanted:
         raise ConfigError(f"--prefect: {problem}. Start a server with: prefect server start")
     click.echo(f"Warning: {problem}; running without it.", err=True)

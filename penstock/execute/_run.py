@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 
 from penstock.config import Experiment, Resources
 from penstock.core.errors import RunCancelled
@@ -42,13 +43,12 @@ def session(
     rows: Sequence[PlanRow],
     watcher: Watcher,
     stop: threading.Event,
-    resources: Resources | None = None,
 ) -> Iterator[Session]:
     """What computing `rows` needs: an executor with the wanted lanes, and claims; nothing is started where all is current."""
     wanted = [row for row in rows if row.key is not None and row.state in (State.MISSING, State.STALE)]
     stages = {row.stage.name: row.stage for row in wanted}
     lanes = sorted({s.lane for s in experiment.registry.stages.values()} - {"gpu"})
-    executor: Executor = open_executor(resources or experiment.resources, lanes) if wanted else Inline()
+    executor: Executor = open_executor(experiment.resources, lanes) if wanted else Inline()
     try:
         executor.preflight(stages.values())
         with Claims(store.index) as claims:
@@ -98,6 +98,8 @@ def run(
 
     Parameters
     ----------
+    resources
+        How to compute, instead of what the experiment says.
     stop
         Set it from anywhere to cancel; what was committed stays.
 
@@ -110,11 +112,13 @@ def run(
     """
     watcher = watcher or Quiet()
     stop = stop or threading.Event()
+    if resources is not None:
+        experiment = replace(experiment, resources=resources)
     rows = prepare(experiment, store, request, watcher)
     chains: dict[int, list[PlanRow]] = {}
     for row in rows:
         chains.setdefault(row.run, []).append(row)
-    with session(experiment, store, rows, watcher, stop, resources) as current:
+    with session(experiment, store, rows, watcher, stop) as current:
         results = _run_chains(list(chains.values()), lambda chain: compute_chain(chain, current), current, stop)
     return RunReport(tuple(result for chain in results for result in chain))
 

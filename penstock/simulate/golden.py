@@ -16,7 +16,7 @@ from penstock.core.errors import ConfigError
 from penstock.core.schema import Records
 from penstock.core.stage import Stage, load_dotted
 
-__all__ = ["Golden", "deviation", "golden_outputs", "make_lock"]
+__all__ = ["Golden", "check_lock", "deviation", "golden_outputs", "make_lock"]
 
 Golden = dict[str, dict[str, float]]
 """By ``table.column``: number of rows, mean, standard deviation, least and greatest value."""
@@ -72,6 +72,34 @@ def make_lock(stages: Sequence[Stage], *, same_results: str | None = None) -> di
                 reasons = (*reasons, str(same_results))
         entries[stage.name] = LockedStage(stage.version, current, golden[stage.name], reasons)
     return entries
+
+
+def check_lock(stages: Sequence[Stage], lock: Mapping[str, LockedStage] | None = None) -> list[str]:
+    """Where the code or the golden output of our own stages is not what the lock holds; empty where all agree.
+
+    Parameters
+    ----------
+    lock
+        Another lock than the packaged one.
+    """
+    golden = golden_outputs()
+    held = read_lock() if lock is None else lock
+    problems = []
+    for stage in stages:
+        if stage.body.split(".")[0] != "penstock":
+            continue
+        old, current = held.get(stage.name), fingerprint(stage)
+        ways = f"Raise its version ({stage.version}), or, where the results are the same, run: penstock stages lock --same-results REASON"
+        if old is None or old.version != stage.version:
+            found = "nothing" if old is None else f"version {old.version}"
+            problems.append(f"stage {stage.name!r}: version {stage.version}, the lock holds {found}. Run: penstock stages lock")
+        elif old.fingerprint != current:
+            problems.append(f"stage {stage.name!r}: its code has fingerprint {current}, the lock holds {old.fingerprint}. {ways}")
+        elif (moved := deviation(old.golden, golden[stage.name])) > TOLERANCE:
+            problems.append(
+                f"stage {stage.name!r} (fingerprint {current}): the golden output moved by {moved:.2g} (allowed {TOLERANCE:.2g}). {ways}"
+            )
+    return problems
 
 
 def deviation(old: Mapping[str, Mapping[str, float]], new: Mapping[str, Mapping[str, float]]) -> float:

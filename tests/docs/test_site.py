@@ -12,6 +12,9 @@ from types import ModuleType
 
 import pytest
 
+from penstock.config import load_registry
+from penstock.core.params import field_paths
+
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
@@ -41,6 +44,13 @@ def test_the_reference_shows_every_parameter_with_its_bounds(hooks) -> None:
 def test_the_reference_shows_every_command(hooks) -> None:
     text = hooks.fill((ROOT / "docs/reference/cli.md").read_text())
     assert all(f"## `penstock {name}`" in text for name in ("run", "plan", "store verify", "stages show", "simulate tpc", "doctor"))
+
+
+def test_every_parameter_that_a_page_names_is_one() -> None:
+    known = {f"{s.name}.{path}" for s in load_registry().stages.values() for path in field_paths(s.params)}
+    named = {name for path in PAGES for name in re.findall(r"`(tpc\.[a-z]+\.[a-z_.]+)`", path.read_text())}
+    assert len(named) > 30
+    assert named - known == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=[p.relative_to(ROOT).as_posix() for p in PAGES])

@@ -33,6 +33,13 @@ def wait_for(place: Path) -> None:
         time.sleep(0.01)
 
 
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, f"process {pid} still lives"
+        time.sleep(0.01)
+
+
 class Background:
     """A run in a thread of its own."""
 
@@ -206,6 +213,6 @@ def test_cancelling_restarts_a_worker_that_does_not_listen(toy: ToyExperiment, c
     background.join()
 
     assert isinstance(background.error, RunCancelled)
-    assert not Path(f"/proc/{worker}").exists()
+    wait_until_gone(worker)
     gate.touch()
     assert toy.states(toy.run(resources=cluster.scale(1))) == {1: ALL}
