@@ -26,7 +26,7 @@ from penstock.core.stage import Stage, load_dotted
 from penstock.store import Manifest, read_artifact, translate_errors
 from penstock.store.attempts import BlockNote, read_note, write_block
 
-__all__ = ["BatchCall", "BatchFailure", "BatchResult", "WorkerLost", "apply_stage", "begun_blocks", "is_content", "run_batch"]
+__all__ = ["BatchCall", "BatchFailure", "BatchResult", "WorkerLost", "apply_stage", "begun_blocks", "describe", "is_content", "run_batch"]
 
 
 class WorkerLost(PenstockError, RuntimeError):
@@ -110,7 +110,7 @@ def run_batch(call: BatchCall) -> BatchResult:
                     notes.append(read_note(call.folder, block) or work.compute(block, start, stop))
     except Exception as error:  # noqa: BLE001  every failure is a result with its event range, recorded by the caller
         failure = BatchFailure(
-            _describe(error),
+            describe(error),
             events,
             traceback.format_exc(),
             content=is_content(error),
@@ -264,6 +264,9 @@ def _compare_code(stage: Stage, call: BatchCall) -> None:
         )
 
 
-def _describe(error: Exception) -> str:
-    text = str(error) or repr(error)
-    return text if isinstance(error, PenstockError) else f"{type(error).__name__}: {text}"
+def describe(error: BaseException) -> str:
+    """An error in one line: our own messages as they are, of others the type and the first line; the traceback has the rest."""
+    if isinstance(error, PenstockError):
+        return str(error)
+    first = (str(error) or repr(error)).strip().splitlines()[0]
+    return f"{type(error).__name__}: {first}"

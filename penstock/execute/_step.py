@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 
 from penstock.config import Experiment
 from penstock.core.canonical import Key
-from penstock.core.errors import LaneMissing, PenstockError, RunCancelled
+from penstock.core.errors import LaneMissing, RunCancelled
 from penstock.core.plan import PlanRow, State
 from penstock.core.stage import load_dotted
 from penstock.core.subject import RunSubject
-from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, is_content
+from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, describe, is_content
 from penstock.execute._environment import environment
 from penstock.execute._events import StepResult, Watcher
 from penstock.execute._executor import Executor
@@ -100,12 +100,8 @@ def compute(row: PlanRow, session: Session) -> StepResult:
     except _Failed as failed:
         return _record(row, session, failed.failure)
     except Exception as error:  # noqa: BLE001  recorded with its traceback; the other runs go on
-        return _record(row, session, BatchFailure(_name(error), "", traceback.format_exc(), is_content(error)))
+        return _record(row, session, BatchFailure(describe(error), "", traceback.format_exc(), is_content(error)))
     return _result(row, manifest, State.COMPUTED, time.perf_counter() - began)
-
-
-def _name(error: Exception) -> str:
-    return str(error) if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
 
 
 def _claim_or_adopt(key: Key, session: Session) -> Manifest | None:

@@ -100,7 +100,7 @@ class Estimates(Records):
                 Column("cluster_index", "i8", "", "row of the cluster within its event in tpc.clusters"),
                 Column("cluster_label", "i8", "", "label of the cluster"),
                 *ORIGIN[1:],
-                *(Column(c.name, "f8", c.unit, c.doc) for c in ION_CHAMBER),
+                *(Column(c.name, "f8", c.unit, c.doc) for c in (ION_CHAMBER[0], ION_CHAMBER[2], ION_CHAMBER[1], ION_CHAMBER[3])),
                 Column("vertex_x", "f8", "mm"),
                 Column("vertex_y", "f8", "mm"),
                 Column("vertex_z", "f8", "mm"),

@@ -34,7 +34,7 @@ executor = "inline"
 
 
 NEED_SERVER = ("how-to/prefect-ui.md",)
-"""Pages whose commands talk to a Prefect server; what they say is tested with the flows."""
+"""Pages whose commands talk to a Prefect server; tests/flows/test_process.py runs them."""
 
 
 @dataclass

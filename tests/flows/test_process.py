@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -183,7 +184,23 @@ def test_cancelling_ends_cancelled_and_keeps_what_was_committed(api: Any, experi
     assert [str(r.state) for r in run_library(experiment_folder).results][:2] == ["current", "computed"]
 
 
-@pytest.mark.slow
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "prefect-ui.md"
+
+
+def shown(beginning: str) -> list[str]:
+    """The words of the command on the page about the UI that begins so."""
+    (line,) = (text for text in PAGE.read_text().splitlines() if text.startswith(f"$ {beginning}"))
+    return shlex.split(line.removeprefix("$ "))
+
+
+def test_the_page_about_the_ui_starts_a_flow_run_from_the_command_line(api: Any, experiment_folder: Path) -> None:
+    program, *arguments = shown("penstock run")
+    command = [sys.executable, "-m", f"{program}.cli", *arguments[:-1], "1"]
+    done = subprocess.run(command, cwd=experiment_folder, env={**os.environ, **api.settings}, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, arguments[0]) == (0, "run"), done.stderr
+    assert api.runs_named(name_of(experiment_folder))[0].state.name == "Completed"
+
+
 def test_deployment_from_the_yaml_file_is_run_by_a_worker(api: Any, experiment_folder: Path) -> None:
     def prefect(*arguments: str) -> subprocess.CompletedProcess[str]:
         deploy = Path(__file__).parents[2] / "deploy"
@@ -193,8 +210,8 @@ def test_deployment_from_the_yaml_file_is_run_by_a_worker(api: Any, experiment_f
     name = name_of(experiment_folder)
     made = prefect("work-pool", "create", "penstock", "--type", "process", "--overwrite")
     deployed = prefect("deploy", "--all")
-    request = f'request={{"experiment": "{experiment_folder}", "runs": "1"}}'
-    triggered = prefect("deployment", "run", "process/process", "--param", request)
+    trigger = [word.replace("/data/e20009", str(experiment_folder)).replace("94-96", "1") for word in shown("prefect deployment run")[1:]]
+    triggered = prefect(*trigger)
     worked = prefect("worker", "start", "--pool", "penstock", "--run-once", "--install-policy", "never")
     flow_run = api.runs_named(name)[0]
     assert [made.returncode, deployed.returncode, triggered.returncode, worked.returncode] == [0, 0, 0, 0], worked.stderr

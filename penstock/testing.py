@@ -1,0 +1,197 @@
+"""Contract suites for plug-in authors: the laws that every stage obeys, as test classes to inherit.
+
+A test module of a plug-in says which stage, and which events to try it on::
+
+    class TestSmooth(StageContract):
+        stage = my_package.stages.smooth
+
+        def inputs(self):
+            return {"hits": make_hits(12)}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from penstock.config import fingerprint
+from penstock.core.canonical import canonical_json, digest_key
+from penstock.core.params import Params
+from penstock.core.schema import Records
+from penstock.core.stage import Stage
+from penstock.execute._batch import apply_stage
+from penstock.store import Counts, Manifest, read_artifact
+from penstock.store.attempts import Attempt, rejections_of, write_block
+
+__all__ = ["StageContract", "explain_difference"]
+
+
+def explain_difference(one: Records, other: Records) -> str:
+    """The first place where two records differ in any bit; empty where they do not.
+
+    Parameters
+    ----------
+    one, other
+        Records of one schema.
+    """
+    if one.n_events != other.n_events:
+        return f"{one.n_events} events and {other.n_events} events"
+    if list(one.rejections) != list(other.rejections):
+        return f"rejections {list(one.rejections)!r} and {list(other.rejections)!r}"
+    for table, offsets in one.offsets.items():
+        if not np.array_equal(offsets, other.offsets[table]):
+            return f"rows of table {table!r}"
+    for table, columns in one.columns.items():
+        for name, values in columns.items():
+            theirs = other.columns[table][name]
+            if values.dtype != theirs.dtype or values.shape != theirs.shape or values.tobytes() != theirs.tobytes():
+                return f"column {table}.{name}"
+    return ""
+
+
+class StageContract:
+    """The laws of a map stage. Inherit, and give `stage` and `inputs`; `params` and `assets` where defaults do not do."""
+
+    stage: ClassVar[Stage]
+    """The stage under test."""
+
+    def inputs(self) -> Mapping[str, Records]:
+        """The same events in each slot, at least three, among them odd ones; equal at each call."""
+        raise NotImplementedError(f"{type(self).__name__} says which events to try the stage on: def inputs(self)")
+
+    def params(self) -> Params:
+        """The parameters to try."""
+        return self.stage.params()
+
+    def assets(self) -> Mapping[str, Records]:
+        """The asset in each asset slot."""
+        return {}
+
+    def compute(self, inputs: Mapping[str, Records]) -> Records:
+        """What the stage makes of one block."""
+        return apply_stage(self.stage, self.stage.load_body(), inputs, {"params": self.params(), **self.assets()})
+
+    def compute_in_blocks(self, size: int) -> list[Records]:
+        """What it makes of the same events in blocks of `size`."""
+        inputs = self.inputs()
+        n_events = next(iter(inputs.values())).n_events
+        starts = range(0, n_events, size)
+        return [self.compute({slot: r.part(a, min(a + size, n_events)) for slot, r in inputs.items()}) for a in starts]
+
+    def test_an_event_gives_the_same_bits_alone_and_in_a_block(self) -> None:
+        """What makes live results equal to offline ones."""
+        alone = self.stage.writes.concatenate(self.compute_in_blocks(1))
+
+        assert explain_difference(alone, self.compute(self.inputs())) == ""
+
+    def test_blocks_of_any_size_merge_to_the_same_bits(self) -> None:
+        """What makes results independent of batches and workers."""
+        whole = self.compute(self.inputs())
+
+        differences = [explain_difference(self.stage.writes.concatenate(self.compute_in_blocks(size)), whole) for size in (2, 3, 5)]
+
+        assert differences == [""] * 3
+
+    def test_the_same_events_give_the_same_bits_again(self) -> None:
+        """No clock, no global random state, no memory of earlier calls."""
+        assert explain_difference(self.compute(self.inputs()), self.compute(self.inputs())) == ""
+
+    def test_the_input_is_left_as_it_was(self) -> None:
+        """Other stages read the same arrays."""
+        inputs = self.inputs()
+
+        self.compute(inputs)
+
+        assert [explain_difference(records, self.inputs()[slot]) for slot, records in inputs.items()] == [""] * len(inputs)
+
+    def test_there_is_one_record_an_event(self) -> None:
+        """Rejected events have their record too, without rows."""
+        inputs = self.inputs()
+
+        assert self.compute(inputs).n_events == next(iter(inputs.values())).n_events
+
+    def test_the_output_follows_its_schema(self) -> None:
+        """Every declared table and column, with its dtype and as many rows as the offsets say."""
+        records = self.compute(self.inputs())
+
+        rows: dict[str | None, int] = {"events": records.n_events}
+        for table in self.stage.writes.tables:
+            if table.per is not None:
+                offsets = records.offsets[table.name]
+                assert offsets.dtype == np.int64, f"offsets of {table.name}"
+                assert len(offsets) == rows[table.per] + 1, f"offsets of {table.name}"
+                assert offsets[0] == 0, f"offsets of {table.name}"
+                assert np.all(np.diff(offsets) >= 0), f"offsets of {table.name}"
+                rows[table.name] = int(offsets[-1])
+            for column in table.columns:
+                values = np.asarray(records.columns[table.name][column.name])
+                assert values.shape == (rows[table.name],), f"{table.name}.{column.name}"
+                assert np.can_cast(values.dtype, column.dtype, casting="same_kind"), f"{table.name}.{column.name}"
+
+    def test_rejected_events_have_no_rows(self) -> None:
+        """A rejection is an event without a result."""
+        records = self.compute(self.inputs())
+        top = [t.name for t in self.stage.writes.tables if t.per == "events"]
+
+        counts = {t: np.diff(records.offsets[t]) for t in top}
+
+        assert [(t, r.index) for t in top for r in records.rejections if counts[t][r.index]] == []
+
+    def test_events_that_hold_nothing_are_no_error(self) -> None:
+        """Detectors write empty events; they have a result or a rejection."""
+        records = self.compute({slot: schema.empty(2) for slot, schema in self.stage.reads.items()})
+
+        assert records.n_events == 2
+
+    def test_stored_blocks_read_back_as_what_was_computed(self, tmp_path: Path) -> None:
+        """Storing loses nothing that the schema declares."""
+        pieces = self.compute_in_blocks(2)
+        whole = self.stage.writes.concatenate(pieces)
+        attempt = Attempt.begin(tmp_path, tmp_path / "home")
+        notes = [
+            write_block(attempt.blocks, piece, block=number, size=2, events_in=piece.n_events, cpu_s=0.0)
+            for number, piece in enumerate(pieces)
+        ]
+        files = attempt.join(self.stage.writes, notes, 2, "data")
+        manifest = _manifest(self.stage, whole, files=files, rejections=rejections_of(notes, 2))
+
+        stored = read_artifact(attempt.home, manifest, self.stage.writes)
+
+        assert explain_difference(stored, _as_declared(whole)) == ""
+
+    def test_parameters_survive_the_way_to_a_worker_and_into_the_key(self) -> None:
+        """They travel as JSON, and their identity is canonical JSON."""
+        params = self.params()
+
+        again = self.stage.params.model_validate_json(params.model_dump_json())
+
+        assert again == params
+        assert canonical_json(again.identity()) == canonical_json(params.identity())
+
+    def test_the_code_has_a_fingerprint(self) -> None:
+        """Without one, an edited stage could pose as the old one."""
+        assert len(fingerprint(self.stage)) == 20
+
+
+def _as_declared(records: Records) -> Records:
+    columns = {t.name: {c.name: np.asarray(records.columns[t.name][c.name], dtype=c.dtype) for c in t.columns} for t in records.tables}
+    return type(records)(n_events=records.n_events, columns=columns, offsets=records.offsets, rejections=records.rejections)
+
+
+def _manifest(stage: Stage, records: Records, **fields: object) -> Manifest:
+    known: dict[str, object] = {
+        "key": digest_key(stage.name),
+        "stage": stage.name,
+        "schema": stage.writes.schema_id(),
+        "storage": stage.writes.storage,
+        "subject": "contract",
+        "run": None,
+        "n_events": records.n_events,
+        "block": 2,
+        "counts": Counts(records.n_events, records.n_events),
+        **{key: {} for key in ("recipe", "origins", "inputs", "code", "environment", "times")},
+    }
+    return Manifest(**(known | fields))  # type: ignore[arg-type]
