@@ -75,6 +75,7 @@ def _simulate(folder: Path, events: int) -> None:
     from penstock.simulate.tpc_settings import TpcSimulation
 
     folder.mkdir(parents=True, exist_ok=True)
+    click.echo("the first time kernels are compiled, which takes about a minute in all; they are kept", err=True)
     for run in wanted:
         click.echo(f"simulating run {run}: {events} events", err=True)
         write_run(folder, TpcSimulation(seed=2026), run, events, compression="gzip")
