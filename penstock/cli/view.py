@@ -43,6 +43,8 @@ def view(
     request = to_request(str(run), events, "", overrides)
     with open_experiment_store(loaded) as store:
         if event is not None:
+            if not loaded.instrument.event_view:
+                raise ConfigError(f"instrument {loaded.instrument.name!r} has no view of single events.")
             draw = load_dotted(loaded.instrument.event_view)
             name = f"run_{run:04d}_event_{event}{'' if pad is None else f'_pad_{pad}'}.png"
             figures = [draw(loaded, store, run, event, out or Path(name), pad=pad, events=request.events, overrides=request.overrides)]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from penstock.cli import cli
+from penstock.core.errors import ConfigError
+
 PNG = b"\x89PNG"
 
 
@@ -24,6 +29,11 @@ def test_view_draws_a_figure_of_each_stage_of_a_run(penstock, processed) -> None
     assert result.code == 0
     assert result.out.splitlines() == [f"figures/run_0001.tpc.{stage}.png" for stage in ("points", "clusters", "estimates")]
     assert all((processed / line).read_bytes().startswith(PNG) for line in result.out.splitlines())
+
+
+def test_an_instrument_without_a_view_of_events_says_so(toy) -> None:
+    with pytest.raises(ConfigError, match="instrument 'toy' has no view of single events"):
+        cli.main(["view", "1", "--event", "0", "--experiment", str(toy.folder)], standalone_mode=False)
 
 
 def test_view_of_a_run_without_results_says_how_to_compute_them(penstock, fresh) -> None:
