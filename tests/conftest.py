@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent / "toy"))
 from toybench import ToyExperiment
 
 from penstock.store import Store
+
+# A shell that starts the tests in the background ignores Ctrl-C for them and for all that they start; the tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
