@@ -156,7 +156,7 @@ def mark_whole_numbers(axis: Axis) -> None:
     """Ticks at whole numbers only, for counts."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def write_png(figure: Figure, path: Path) -> Path:

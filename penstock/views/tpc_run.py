@@ -93,6 +93,7 @@ def clusters_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROWS
     kept = _kept(sample)
     (number_axes, size_axes), (fraction_axes, way_axes) = figure.subplots(2, 2)
     style.count_histogram(number_axes, np.diff(offsets["clusters"])[kept], color=style.COLD)
+    number_axes.set_xlim(-0.5, max(3.5, number_axes.get_xlim()[1]))
     style.mark_whole_numbers(number_axes.xaxis)
     style.dress(number_axes, "clusters per event", "events", "Multiplicity")
     style.histogram(size_axes, np.diff(offsets["points"]), color=style.HOT)
