@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ class _Preset(_Section):
 class _File(_Preset):
     experiment: _Experiment
     store: _Store = _Store()
-    assets: dict[str, str] = {}
+    assets: dict[str, str | list[str]] = {}
     plugins: _Plugins = _Plugins()
     resources: Resources = Resources()
 
@@ -105,7 +105,7 @@ class Experiment:
     layers
         Parameter values, lowest precedence first.
     assets
-        By role a file (absolute), or the key of an artifact in the store.
+        By role a file (absolute), or the key of an artifact in the store; those of a list as ``role.0``, ``role.1``.
     """
 
     path: Path
@@ -169,14 +169,18 @@ def load_experiment(path: Path, *, preset: str | None = None) -> Experiment:
         store_path=base / parsed.store.path,
         index_path=base / parsed.store.index if parsed.store.index else None,
         layers=(*_preset_layers(instrument, name), *_layers(parsed, file.name)),
-        assets={
-            role: Key(text.removeprefix("artifact:")) if text.startswith("artifact:") else base / text
-            for role, text in parsed.assets.items()
-        },
+        assets={role: found for name, value in parsed.assets.items() for role, found in _assets(base, name, value)},
         plugins=plugins,
         resources=parsed.resources,
         registry=registry,
     )
+
+
+def _assets(base: Path, role: str, value: str | list[str]) -> Iterator[tuple[str, Path | Key]]:
+    """The files of a role; several go by the role and their place in the list."""
+    listed = {role: value} if isinstance(value, str) else {f"{role}.{place}": text for place, text in enumerate(value)}
+    for name, text in listed.items():
+        yield name, Key(text.removeprefix("artifact:")) if text.startswith("artifact:") else base / text
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:

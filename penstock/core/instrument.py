@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -55,11 +56,17 @@ class Instrument:
     asset_makers: Mapping[str, str] = field(default_factory=dict)
     asset_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each asset slot the roles of files that experiment.toml may name."""
+    finder: str = ""
+    """``module:function`` that finds the files of runs, folder -> {run: {role: path}}, where they do not lie flat."""
     event_view: str = ""
     """``module:function`` that draws one event, for ``penstock view``."""
 
     def find_runs(self, folder: Path) -> dict[int, dict[str, Path]]:
-        """Files by run and role that lie in `folder`; one look at the folder, no file is opened."""
+        """Files by run and role that lie in `folder`; no file is opened."""
+        if self.finder:
+            module, _, name = self.finder.partition(":")
+            listed: dict[int, dict[str, Path]] = getattr(importlib.import_module(module), name)(folder)
+            return listed
         found: dict[int, dict[str, Path]] = {}
         patterns = {role: _pattern(text) for role, text in self.files.items()}
         for path in _entries(folder):

@@ -22,12 +22,16 @@ EVENTS = "events"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: NumPy dtype code, unit (empty for a count or a label) and meaning."""
+    """One column of a table: NumPy dtype code, unit (empty for a count or a label) and meaning.
+
+    `shape` is that of one row where it is not a single number; only tables stored as "arrays" have such columns.
+    """
 
     name: str
     dtype: str
     unit: str = ""
     doc: str = ""
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Records:
     n_events
         Number of events, rejected ones included (they have no rows in ragged tables).
     columns
-        ``columns[table][column]``: a 1-D array, one entry a row of the table.
+        ``columns[table][column]``: an array with one entry a row of the table.
     offsets
         ``offsets[table]``: int64, one more entry than the parent has rows; rows ``offsets[i]:offsets[i+1]`` of
         the table belong to row ``i`` of its parent.
@@ -77,7 +81,7 @@ class Records:
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
     tables: ClassVar[tuple[Table, ...]] = ()
-    storage: ClassVar[Literal["hdf5", "parquet", "raw"]] = "hdf5"
+    storage: ClassVar[Literal["hdf5", "parquet", "arrays", "files", "raw"]] = "hdf5"
 
     n_events: int
     columns: Mapping[str, Mapping[str, NDArray[Any]]]
@@ -144,7 +148,7 @@ class Records:
         rows: dict[str | None, int] = {EVENTS: n_events}
         for table in cls.tables:
             rows[table.name] = n_events if table.per is None else 0
-            columns[table.name] = {c.name: np.zeros(rows[table.name], dtype=c.dtype) for c in table.columns}
+            columns[table.name] = {c.name: np.zeros((rows[table.name], *c.shape), dtype=c.dtype) for c in table.columns}
             if table.per is not None:
                 offsets[table.name] = np.zeros(rows[table.per] + 1, dtype=np.int64)
         return cls(n_events=n_events, columns=columns, offsets=offsets)

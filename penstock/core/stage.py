@@ -9,14 +9,16 @@ import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from penstock.core.canonical import Json
 from penstock.core.errors import ConfigError, PipelineError, nearest
+from penstock.core.instrument import RunReader
 from penstock.core.params import Params
 from penstock.core.schema import Records
 
-__all__ = ["Pipeline", "Stage", "StageCode", "load_dotted", "make_recipe", "stage"]
+__all__ = ["ArtifactFolder", "Pipeline", "RunSource", "Stage", "StageCode", "load_dotted", "make_recipe", "stage"]
 
 RECIPE = "penstock/1"
 """Stands in every key: a change of what a key is made of changes all keys."""
@@ -29,7 +31,13 @@ class Stage:
     """One step: a pure function of its inputs, assets and parameters.
 
     The body is called with a block of events as ``body(**inputs, params=..., **assets)`` and returns one record an
-    event; with ``unit="event"`` it is called for each event alone and may raise `BadEvent`.
+    event; with ``unit="event"`` it is called for each event alone and may raise `BadEvent`. With ``unit="run"`` it is
+    called once, as ``body(source=RunSource, params=..., **assets)``, and returns the run as one record; where it writes
+    files of its own (storage "files") it gets ``folder=`` too and returns nothing.
+
+    With ``subject="none"`` the result depends on parameters and assets alone: ``count(params, **assets)`` says how many
+    rows it has, and the body gets ``positions=range(...)`` instead of inputs. A slot that such a stage fills takes the
+    whole of it.
     """
 
     name: str
@@ -43,7 +51,10 @@ class Stage:
     """Slots that take calibrations and geometry; their default is made by the instrument."""
     block: int = 64
     """Events in one block, the unit in which results are computed and laid out."""
-    unit: Literal["block", "event"] = "block"
+    unit: Literal["block", "event", "run"] = "block"
+    subject: Literal["run", "none"] = "run"
+    count: str = ""
+    """Rows of a stage without subject, ``module:function`` of its parameters and assets."""
     on_error: Literal["fail", "reject"] = "fail"
     """"reject" turns the body's own exceptions into rejections (user stages only); never those of the system."""
     tolerance: float = 0.0
@@ -64,11 +75,49 @@ class Stage:
             raise PipelineError(f"stage {self.name!r}: body {self.body!r} is not of the form 'package.module:function'.")
         if self.block < 1 or self.version < 1:
             raise PipelineError(f"stage {self.name!r}: version and block start at 1.")
+        if self.subject == "none" and (self.reads or ":" not in self.count or self.unit != "block"):
+            raise PipelineError(f"stage {self.name!r}: a stage without subject reads nothing, has unit 'block' and names its count.")
+        if self.writes.storage == "files" and self.unit != "run":
+            raise PipelineError(
+                f"stage {self.name!r}: schema {self.writes.schema_id()!r} is stored as files, which only unit 'run' can write."
+            )
 
     def load_body(self) -> Callable[..., Records]:
         """Import and return the body."""
         body: Callable[..., Records] = load_dotted(self.body)
         return body
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFolder:
+    """An artifact as a stage with ``unit="run"`` finds it: its key, and the folder that holds its data files."""
+
+    key: str
+    path: Path
+    read: Callable[..., Records]
+    """``read(schema, start=0, stop=None)``: the values of some or all of its events."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSource:
+    """What a stage with ``unit="run"`` works on.
+
+    Attributes
+    ----------
+    run
+        Run number.
+    raw
+        File by role, where the stage reads raw data or wants to look at it.
+    inputs
+        Artifact in each slot that an earlier stage fills.
+    reader
+        Opens the run's raw data, as a context manager.
+    """
+
+    run: int
+    raw: Mapping[str, Path]
+    inputs: Mapping[str, ArtifactFolder]
+    reader: Callable[[], RunReader]
 
 
 def stage(name: str, **declaration: Any) -> Stage:

@@ -13,20 +13,33 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from penstock.config import PluginSource, load_registry, stage_code
 from penstock.core.errors import BadEvent, BadRun, CodeMismatch, ConfigError, LaneMissing, PenstockError
-from penstock.core.instrument import RunReader
+from penstock.core.instrument import Instrument, RunReader
 from penstock.core.params import Params
 from penstock.core.schema import Records, Rejection
 from penstock.core.selection import EventSelection
-from penstock.core.stage import Stage, load_dotted
-from penstock.store import Manifest, read_artifact, translate_errors
-from penstock.store.attempts import BlockNote, read_note, write_block
+from penstock.core.stage import ArtifactFolder, RunSource, Stage, load_dotted
+from penstock.core.subject import NoSubject
+from penstock.store import Manifest, data_folder, read_artifact, translate_errors
+from penstock.store.attempts import BlockNote, keep_files, read_note, write_block
 
-__all__ = ["BatchCall", "BatchFailure", "BatchResult", "WorkerLost", "apply_stage", "begun_blocks", "describe", "is_content", "run_batch"]
+__all__ = [
+    "BatchCall",
+    "BatchFailure",
+    "BatchResult",
+    "WorkerLost",
+    "apply_stage",
+    "begun_blocks",
+    "describe",
+    "is_content",
+    "load_assets",
+    "run_batch",
+]
 
 
 class WorkerLost(PenstockError, RuntimeError):
@@ -45,8 +58,8 @@ class BatchCall:
     """Parameters as JSON."""
     instrument: str
     run: int
-    raw: tuple[Path, ...]
-    """Files of the run, in the order of the instrument's roles; for stages that read raw data."""
+    raw: Mapping[str, Path]
+    """File by role of the run, in the order of the instrument's roles."""
     events: EventSelection
     n_events: int
     """Events of the whole subject, after the selection."""
@@ -149,10 +162,10 @@ class _Work:
         self._params: Params = stage.params.model_validate_json(call.params)
         self._instrument = load_registry(call.plugins).instrument(call.instrument)
         self._manifests = {slot: (home, Manifest.read(home / "manifest.json")) for slot, home in call.inputs.items()}
-        self._assets = {slot: self._asset(slot) for slot in stage.assets}
+        self._assets = load_assets(stage, self._instrument, call.assets)
         self._reader: RunReader | None = None
-        if any(slot not in call.inputs for slot in stage.reads):
-            self._reader = load_dotted(self._instrument.reader)(*call.raw)
+        if stage.unit != "run" and any(slot not in call.inputs for slot in stage.reads):
+            self._reader = self._open_run()
             self._positions = call.events.positions(self._reader.n_events)
 
     def __enter__(self) -> None:
@@ -165,11 +178,21 @@ class _Work:
 
     def compute(self, block: int, start: int, stop: int) -> BlockNote:
         began = time.process_time()
-        inputs = {slot: self._input(slot, start, stop) for slot in self._stage.reads}
-        upstream = {r.index: r for slot in self._manifests for r in inputs[slot].rejections}
+        others = {"params": self._params, **self._assets}
+        if self._stage.writes.storage == "files":
+            return self._make_files(others, began)
+        if self._stage.unit == "run":
+            inputs: dict[str, Records] = {}
+            others["source"] = self._source()
+        elif self._stage.subject == "none":
+            inputs = {}
+            others["positions"] = range(start, stop)
+        else:
+            inputs = {slot: self._input(slot, start, stop) for slot in self._stage.reads}
+        upstream = {r.index: r for records in inputs.values() for r in records.rejections}
         if stop > start:
             with _compiling(self._stage):
-                records = apply_stage(self._stage, self._body, inputs, {"params": self._params, **self._assets})
+                records = apply_stage(self._stage, self._body, inputs, others)
         else:
             records = self._stage.writes.empty(0)
         if records.n_events != stop - start:
@@ -191,15 +214,37 @@ class _Work:
     def _input(self, slot: str, start: int, stop: int) -> Records:
         if slot in self._manifests:
             home, manifest = self._manifests[slot]
+            if manifest.subject == NoSubject().label:
+                return read_artifact(home, manifest, self._stage.reads[slot])
             return read_artifact(home, manifest, self._stage.reads[slot], start, stop)
         assert self._reader is not None
         positions = self._positions[start:stop]
         return self._reader.read(positions.start, positions.stop, positions.step)
 
-    def _asset(self, slot: str) -> Records:
-        maker = load_dotted(self._instrument.asset_makers[self._stage.assets[slot].schema_id()])
-        asset: Records = maker(self._call.assets.get(slot, {}))
-        return asset
+    def _open_run(self) -> RunReader:
+        reader: RunReader = load_dotted(self._instrument.reader)(*self._call.raw.values())
+        return reader
+
+    def _source(self) -> RunSource:
+        folders = {
+            slot: ArtifactFolder(manifest.key, data_folder(home, manifest), partial(read_artifact, home, manifest))
+            for slot, (home, manifest) in self._manifests.items()
+        }
+        return RunSource(self._call.run, self._call.raw, folders, self._open_run)
+
+    def _make_files(self, others: Mapping[str, Any], began: float) -> BlockNote:
+        """Let a stage write files of its own into a folder beside the blocks, and keep them as the only block."""
+        folder = self._call.folder / f".{uuid.uuid4().hex[:12]}"
+        folder.mkdir()
+        with _compiling(self._stage):
+            self._body(source=self._source(), folder=folder, **others)
+        with translate_errors(self._call.store):
+            return keep_files(self._call.folder, folder, self._stage.writes.empty(1), cpu_s=time.process_time() - began)
+
+
+def load_assets(stage: Stage, instrument: Instrument, files: Mapping[str, Mapping[str, Path]]) -> dict[str, Records]:
+    """The asset in each slot of a stage, made from the user's files by role, or the instrument's own."""
+    return {slot: load_dotted(instrument.asset_makers[schema.schema_id()])(files.get(slot, {})) for slot, schema in stage.assets.items()}
 
 
 def apply_stage(stage: Stage, body: Callable[..., Records], inputs: Mapping[str, Records], others: Mapping[str, Any]) -> Records:
@@ -212,7 +257,7 @@ def apply_stage(stage: Stage, body: Callable[..., Records], inputs: Mapping[str,
     others
         The parameters under ``params``, and the asset of each asset slot.
     """
-    if stage.unit == "block":
+    if stage.unit != "event":
         return body(**inputs, **others)
     pieces: list[Records] = []
     for index in range(next(iter(inputs.values())).n_events):

@@ -108,7 +108,7 @@ class Planner:
                 continue
             inputs = {slot: keys[source] for slot, source in self.experiment.pipeline.bindings[stage.name].items() if source is not None}
             assets = {slot: key for slot, key in self._assets.items() if slot in stage.assets}
-            recipe = self._recipe(stage, code, identity, params, inputs | assets)
+            recipe = self._recipe(stage, code, None if stage.subject == "none" else identity, params, inputs | assets)
             keys[stage.name] = key = digest_key(recipe)
             rows.append(PlanRow(run, stage, code, State.MISSING, "", params, origins, key, subject, recipe, inputs))
         return rows
@@ -136,14 +136,19 @@ def _why_stale(old: Mapping[str, Json], row: PlanRow, pending: Mapping[Key, str]
 
 
 def asset_files(experiment: Experiment, store: Store, slot: str) -> dict[str, Path]:
-    """File by role that experiment.toml names for an asset slot; an artifact is resolved to its file in the store."""
+    """File by role that experiment.toml names for an asset slot; an artifact is resolved to its file in the store.
+
+    Several files of one role go by role and place: ``gates.0``, ``gates.1``.
+    """
     files: dict[str, Path] = {}
-    for role in experiment.instrument.asset_roles.get(slot, ()):
-        found = experiment.assets.get(role)
+    wanted = experiment.instrument.asset_roles.get(slot, ())
+    for role, found in experiment.assets.items():
+        if role.partition(".")[0] not in wanted:
+            continue
         if isinstance(found, Key):
             key = store.resolve(found)
             files[role] = store.home(key) / store.manifest(key).files[0].name
-        elif found is not None:
+        else:
             files[role] = found
     return files
 

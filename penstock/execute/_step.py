@@ -11,14 +11,15 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from penstock.config import Experiment
 from penstock.core.canonical import Key
 from penstock.core.errors import LaneMissing, RunCancelled
 from penstock.core.plan import PlanRow, State
 from penstock.core.stage import load_dotted
-from penstock.core.subject import RunSubject
-from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, describe, is_content
+from penstock.core.subject import NoSubject, RunSubject
+from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, describe, is_content, load_assets
 from penstock.execute._environment import environment
 from penstock.execute._events import StepResult, Watcher
 from penstock.execute._executor import Executor
@@ -189,11 +190,21 @@ class _Step:
 
     def count_events(self) -> int:
         """Events of the subject, after the selection. Opening the run here also tells a bad file before anything is submitted."""
-        inputs = list(self.row.inputs.values())
+        stage = self.row.stage
+        if stage.unit == "run":
+            return 1
+        if stage.subject == "none":
+            assets = load_assets(stage, self.session.experiment.instrument, self._asset_files())
+            return int(load_dotted(stage.count)(self.row.params, **assets))
+        bindings, pipeline = self.session.experiment.pipeline.bindings[stage.name], self.session.experiment.pipeline
+        inputs = [self.row.inputs[slot] for slot, source in bindings.items() if source is not None and pipeline[source].subject == "run"]
         if inputs:
             return self.session.store.manifest(inputs[0]).n_events
         with load_dotted(self.session.experiment.instrument.reader)(*self.subject.run.paths) as reader:
             return len(self.subject.events.positions(reader.n_events))
+
+    def _asset_files(self) -> dict[str, dict[str, Path]]:
+        return {slot: asset_files(self.session.experiment, self.session.store, slot) for slot in self.row.stage.assets}
 
     def _compute_blocks(self, attempt: Attempt, n_events: int, notes: dict[int, BlockNote]) -> None:
         size = self.row.stage.block
@@ -226,11 +237,11 @@ class _Step:
             params=self.row.params.model_dump_json(),
             instrument=experiment.instrument.name,
             run=self.row.run,
-            raw=self.subject.run.paths,
+            raw=dict(zip((f.role for f in self.subject.run.files), self.subject.run.paths, strict=True)),
             events=self.subject.events,
             n_events=n_events,
             inputs={slot: self.session.store.home(key) for slot, key in self.row.inputs.items()},
-            assets={slot: asset_files(experiment, self.session.store, slot) for slot in stage.assets},
+            assets=self._asset_files(),
             blocks=blocks,
             store=self.session.store.root,
             folder=attempt.blocks,
@@ -327,6 +338,7 @@ class _Step:
 
     def _commit(self, attempt: Attempt, n_events: int, notes: list[BlockNote], adopted: int) -> Manifest:
         row, stage = self.row, self.row.stage
+        alone = stage.subject == "none"
         joining = time.process_time()
         files = attempt.join(stage.writes, notes, stage.block, stage.name.rpartition(".")[2])
         rejections = rejections_of(notes, stage.block)
@@ -339,8 +351,8 @@ class _Step:
             stage=stage.name,
             schema=stage.writes.schema_id(),
             storage=stage.writes.storage,
-            subject=self.subject.label,
-            run=row.run,
+            subject=NoSubject().label if alone else self.subject.label,
+            run=None if alone else row.run,
             n_events=n_events,
             block=stage.block,
             counts=Counts(events_in, events_in - sum(len(n.rejections) for n in notes), dict(rejected), dict(excluded), rows),

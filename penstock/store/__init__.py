@@ -8,7 +8,7 @@ from penstock.store._files import hash_file, translate_errors
 from penstock.store._gc import Garbage, collect, empty_trash, find_garbage
 from penstock.store._index import IndexedArtifact, IndexedFailure
 from penstock.store._manifest import Counts, DataFile, Manifest
-from penstock.store._reading import read_artifact, rejections_among
+from penstock.store._reading import data_folder, read_artifact, rejections_among
 from penstock.store._store import Damage, Failure, Store
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Manifest",
     "Store",
     "collect",
+    "data_folder",
     "empty_trash",
     "find_garbage",
     "hash_file",

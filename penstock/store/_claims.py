@@ -29,6 +29,7 @@ class Claims:
         self._index = index
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{_start_of(os.getpid())}:{uuid.uuid4().hex[:8]}"
         self._held: set[str] = set()
+        self._taking = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="penstock-claims", daemon=True)
 
@@ -43,13 +44,16 @@ class Claims:
             self.release(key)
 
     def take(self, key: str) -> bool:
-        """Take the claim on `key`; False where a living owner holds it. A dead process of this host is no owner."""
-        holder = self._index.claim_owner(key)
-        dead = [holder] if holder is not None and _is_dead(holder) else []
-        taken = self._index.claim(key, self.owner, dead, EXPIRY_S)
-        if taken:
-            self._held.add(key)
-        return taken
+        """Take the claim on `key`; False where a living owner holds it, also another thread. A dead process of this host is no owner."""
+        with self._taking:
+            if key in self._held:
+                return False
+            holder = self._index.claim_owner(key)
+            dead = [holder] if holder is not None and _is_dead(holder) else []
+            taken = self._index.claim(key, self.owner, dead, EXPIRY_S)
+            if taken:
+                self._held.add(key)
+            return taken
 
     def release(self, key: str) -> None:
         """Give back the claim on `key`."""

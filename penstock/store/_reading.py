@@ -9,12 +9,21 @@ from penstock.core.errors import ArtifactMissing
 from penstock.core.schema import Records, Rejection
 from penstock.store._manifest import Manifest
 
-__all__ = ["part_paths", "read_artifact", "rejections_among"]
+__all__ = ["data_folder", "part_paths", "read_artifact", "rejections_among"]
 
 
-def part_paths(home: Path, manifest: Manifest) -> list[tuple[Path, int, int]]:
-    """(file, first position, end position) of each part of an artifact."""
-    return [(home / f.name, f.start, f.stop) for f in manifest.files]
+def part_paths(home: Path, manifest: Manifest, table: str | None = None) -> list[tuple[Path, int, int]]:
+    """(file, first position, end position) of each part of an artifact, or of one further table of it."""
+    wanted = table or manifest.schema.partition("/")[0]
+    return [(home / f.name, f.start, f.stop) for f in manifest.files if f.table == wanted]
+
+
+def data_folder(home: Path, manifest: Manifest) -> Path:
+    """The folder below which all data files of an artifact lie."""
+    if not manifest.files:
+        return home
+    attempt, second, *_ = Path(manifest.files[0].name).parts
+    return home / attempt / second if manifest.storage == "files" else home / attempt
 
 
 def read_artifact(
@@ -25,7 +34,7 @@ def read_artifact(
     Parameters
     ----------
     tables
-        Ragged tables to read beside the events (a Parquet artifact has but one); all without.
+        Ragged tables to read beside the events, of an HDF5 artifact; all without.
 
     Raises
     ------
@@ -41,7 +50,15 @@ def read_artifact(
     if schema.storage == "parquet":
         from penstock.store import _tables
 
-        records = _tables.read_events(part_paths(home, manifest), schema, start, end)
+        first, *others = (t.name for t in schema.tables)
+        parts = {first: part_paths(home, manifest), **{name: part_paths(home, manifest, name) for name in others}}
+        records = _tables.read_events(parts, schema, start, end)
+    elif schema.storage == "arrays":
+        from penstock.store import _folders
+
+        records = _folders.read_arrays([home / f.name for f in manifest.files], schema, start, end)
+    elif schema.storage == "files":
+        records = schema.empty(end - start)
     else:
         from penstock.store import _ragged
 

@@ -18,7 +18,7 @@ from penstock.core.schema import Records
 from penstock.store._files import hash_file, make_folder, seal, translate_errors, write_atomically
 from penstock.store._index import Index, IndexedArtifact, IndexedFailure
 from penstock.store._manifest import Counts, DataFile, Manifest
-from penstock.store._reading import read_artifact
+from penstock.store._reading import data_folder, read_artifact
 
 __all__ = ["Damage", "Failure", "Store"]
 
@@ -113,8 +113,7 @@ class Store:
 
     def data_folder(self, key: str) -> Path:
         """The folder that holds the data files of an artifact."""
-        manifest = self.manifest(key)
-        return (self.home(key) / manifest.files[0].name).parent
+        return data_folder(self.home(key), self.manifest(key))
 
     def read(
         self, manifest: Manifest, schema: type[Records], start: int = 0, stop: int | None = None, tables: Iterable[str] | None = None
@@ -253,10 +252,13 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         stem = f"{manifest.subject}.{manifest.stage}"
         copies = []
+        base = data_folder(self.home(key), manifest)
         for file in manifest.files:
-            name = Path(file.name).name
-            target = folder / f"{stem}{name[name.index('.') :]}"
-            shutil.copyfile(self.home(key) / file.name, target)
+            source = self.home(key) / file.name
+            inside = source.relative_to(base)
+            target = folder / stem / inside if manifest.storage == "files" else folder / f"{stem}{inside.name[inside.name.index('.') :]}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
             copies.append(target)
         target = folder / f"{stem}.manifest.json"
         target.write_text(manifest.dumps())

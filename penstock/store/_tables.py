@@ -6,7 +6,7 @@ a fixed size: the bytes depend on the rows alone (see docs/adr/0003).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,16 @@ def arrow_schema(schema: type[Records], table: Table) -> pa.Schema:
 
 
 def write_block(path: Path, records: Records, start: int) -> None:
-    """Write the rows of one block, whose first event has position `start`, as an Arrow file."""
-    table = _only_table(type(records))
+    """Write the rows of one block, whose first event has position `start`: an Arrow file, or a folder of one a table."""
+    if len(records.tables) == 1:
+        _write_rows(path, records, records.tables[0], start)
+        return
+    path.mkdir()
+    for table in records.tables:
+        _write_rows(path / f"{table.name}.arrow", records, table, start)
+
+
+def _write_rows(path: Path, records: Records, table: Table, start: int) -> None:
     offsets = records.offsets[table.name]
     positions = np.repeat(np.arange(start, start + records.n_events), np.diff(offsets))
     schema = arrow_schema(type(records), table)
@@ -50,14 +58,13 @@ def write_block(path: Path, records: Records, start: int) -> None:
         writer.write_table(pa.Table.from_arrays([*arrays, pa.array(positions)], schema=schema))
 
 
-def append_blocks(path: Path, schema: type[Records], blocks: Sequence[Path]) -> None:
-    """Write one Parquet file from block files, in order; a few row groups of rows are in memory at a time."""
-    table = _only_table(schema)
+def append_blocks(path: Path, schema: type[Records], table: Table, blocks: Sequence[Path]) -> None:
+    """Write one Parquet file of a table from blocks, in order; a few row groups of rows are in memory at a time."""
     layout = arrow_schema(schema, table)
     with pq.ParquetWriter(path, layout, compression="zstd", write_statistics=True) as writer:
         waiting: list[pa.Table] = []
         for block in blocks:
-            with pa.OSFile(str(block), "rb") as source:
+            with pa.OSFile(str(block if len(schema.tables) == 1 else block / f"{table.name}.arrow"), "rb") as source:
                 waiting.append(pa.ipc.open_file(source).read_all())
             if sum(t.num_rows for t in waiting) >= _ROW_GROUP:
                 whole = pa.concat_tables(waiting)
@@ -67,9 +74,18 @@ def append_blocks(path: Path, schema: type[Records], blocks: Sequence[Path]) -> 
         writer.write_table(pa.concat_tables([layout.empty_table(), *waiting]), row_group_size=_ROW_GROUP)
 
 
-def read_events(paths: Sequence[tuple[Path, int, int]], schema: type[Records], start: int, stop: int) -> Records:
-    """The events at positions [start, stop) from the parts of an artifact."""
-    table = _only_table(schema)
+def read_events(paths: Mapping[str, Sequence[tuple[Path, int, int]]], schema: type[Records], start: int, stop: int) -> Records:
+    """The events at positions [start, stop) from the parts of an artifact, by table."""
+    columns: dict[str, dict[str, NDArray[Any]]] = {EVENTS: {}}
+    offsets: dict[str, NDArray[np.int64]] = {}
+    for table in schema.tables:
+        columns[table.name], offsets[table.name] = _read_rows(paths[table.name], schema, table, start, stop)
+    return schema(n_events=stop - start, columns=columns, offsets=offsets)
+
+
+def _read_rows(
+    paths: Sequence[tuple[Path, int, int]], schema: type[Records], table: Table, start: int, stop: int
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.int64]]:
     try:
         pieces = [
             pq.read_table(p, filters=(pc.field(POSITION) >= start) & (pc.field(POSITION) < stop))
@@ -81,10 +97,4 @@ def read_events(paths: Sequence[tuple[Path, int, int]], schema: type[Records], s
     rows = pa.concat_tables(pieces) if pieces else arrow_schema(schema, table).empty_table()
     columns: dict[str, NDArray[Any]] = {c.name: rows.column(c.name).to_numpy() for c in table.columns}
     counts = np.bincount(rows.column(POSITION).to_numpy() - start, minlength=stop - start)
-    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    return schema(n_events=stop - start, columns={EVENTS: {}, table.name: columns}, offsets={table.name: offsets})
-
-
-def _only_table(schema: type[Records]) -> Table:
-    (table,) = schema.tables
-    return table
+    return columns, np.concatenate(([0], np.cumsum(counts))).astype(np.int64)

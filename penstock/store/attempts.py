@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import SameKeyOtherBytes
 from penstock.core.schema import Records, Rejection
-from penstock.store import _ragged, _tables
+from penstock.store import _folders, _ragged, _tables
 from penstock.store._files import hash_file, make_folder, seal, sync_folder, write_atomically
 from penstock.store._manifest import DataFile, Manifest
 from penstock.store._reading import read_artifact
 
-__all__ = ["Attempt", "BlockNote", "read_note", "rejections_of", "sorted_notes", "tally", "write_block"]
+__all__ = ["Attempt", "BlockNote", "keep_files", "read_note", "rejections_of", "sorted_notes", "tally", "write_block"]
 
 PART_BYTES = 4 << 30
 """A data file is continued in a new part beyond this size."""
@@ -65,18 +65,34 @@ def write_block(
     folder: Path, records: Records, *, block: int, size: int, events_in: int, cpu_s: float, inherited: Sequence[Rejection] = ()
 ) -> BlockNote:
     """Write block number `block` (of at most `size` events) and its note into an attempt's ``blocks`` folder."""
-    columnar = records.storage == "parquet"
-    path = folder / f"{block:08d}.{'arrow' if columnar else 'h5'}"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    if columnar:
+    several = records.storage == "arrays" or (records.storage == "parquet" and len(records.tables) > 1)
+    mark = uuid.uuid4().hex[:8]
+    suffix = f"{mark}.folder" if several else "arrow" if records.storage == "parquet" else "h5"
+    path = folder / f"{block:08d}.{suffix}"
+    temporary = folder / f".{path.name}.{os.getpid()}-{mark}"
+    if records.storage == "arrays":
+        _folders.write_arrays(temporary, records)
+    elif records.storage == "parquet":
         _tables.write_block(temporary, records, block * size)
     else:
         _ragged.write_block(temporary, records, size)
+    return _enter(temporary, path, records, block, events_in, cpu_s, inherited)
+
+
+def keep_files(folder: Path, made: Path, records: Records, *, cpu_s: float) -> BlockNote:
+    """Take over a folder of files that a stage made, on the same disk, as the only block of an attempt."""
+    return _enter(made, folder / f"00000000.{uuid.uuid4().hex[:8]}.folder", records, 0, records.n_events, cpu_s, ())
+
+
+def _enter(
+    temporary: Path, path: Path, records: Records, block: int, events_in: int, cpu_s: float, inherited: Sequence[Rejection]
+) -> BlockNote:
+    length, digest = _weigh(temporary)
     note = BlockNote(
         block=block,
         file=path.name,
-        size=temporary.stat().st_size,
-        sha256=hash_file(temporary),
+        size=length,
+        sha256=digest,
         n_events=records.n_events,
         events_in=events_in,
         rows={t.name: int(records.offsets[t.name][-1]) for t in records.tables if t.per is not None},
@@ -85,8 +101,13 @@ def write_block(
         cpu_s=cpu_s,
     )
     temporary.replace(path)
-    write_atomically(path.with_suffix(".json"), note.dumps())
+    write_atomically(path.parent / f"{block:08d}.json", note.dumps())
     return note
+
+
+def _weigh(path: Path) -> tuple[int, str]:
+    """Size and checksum of a block, be it a file or a folder."""
+    return _folders.hash_folder(path) if path.is_dir() else (path.stat().st_size, hash_file(path))
 
 
 def read_notes(folder: Path) -> dict[int, BlockNote]:
@@ -99,8 +120,7 @@ def read_note(folder: Path, block: int) -> BlockNote | None:
     """The note of a block in `folder`, if the block is whole: size and checksum are compared."""
     try:
         note = BlockNote.loads((folder / f"{block:08d}.json").read_text())
-        data = folder / note.file
-        whole = data.stat().st_size == note.size and hash_file(data) == note.sha256
+        whole = (folder / note.file).exists() and _weigh(folder / note.file) == (note.size, note.sha256)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return note if whole else None
@@ -145,8 +165,9 @@ class Attempt:
             for number, note in read_notes(other).items():
                 if number in notes:
                     continue
-                os.link(other / note.file, self.blocks / note.file)
-                write_atomically((self.blocks / note.file).with_suffix(".json"), note.dumps())
+                source, target = other / note.file, self.blocks / note.file
+                (_folders.link_folder if source.is_dir() else os.link)(source, target)
+                write_atomically(self.blocks / f"{number:08d}.json", note.dumps())
                 notes[number] = note
             shutil.rmtree(other.parent, ignore_errors=True)
         return notes
@@ -154,19 +175,37 @@ class Attempt:
     def join(self, schema: type[Records], notes: Sequence[BlockNote], block: int, stem: str) -> tuple[DataFile, ...]:
         """Join the blocks, in order, into data files; a new part begins at each 4 GiB of blocks."""
         files = []
-        for number, part in enumerate(_parts(notes)):
-            suffix = "parquet" if schema.storage == "parquet" else "h5"
-            path = self.folder / (f"{stem}.{suffix}" if number == 0 else f"{stem}.{number:03d}.{suffix}")
-            sources = [self.blocks / n.file for n in part]
+        parts = [list(notes)] if schema.storage in ("arrays", "files") else _parts(notes)
+        for number, part in enumerate(parts):
+            name = stem if number == 0 else f"{stem}.{number:03d}"
             n_events = sum(n.n_events for n in part)
-            if schema.storage == "parquet":
-                _tables.append_blocks(path, schema, sources)
-            else:
-                _ragged.append_blocks(path, schema, sources, n_events, block)
-            seal(path)
             start = part[0].block * block
-            files.append(DataFile(f"{self.name}/{path.name}", path.stat().st_size, hash_file(path), schema.name, start, start + n_events))
+            for path, table in self._join_part(schema, [self.blocks / n.file for n in part], name, n_events, block):
+                seal(path)
+                relative = path.relative_to(self.home).as_posix()
+                files.append(DataFile(relative, path.stat().st_size, hash_file(path), table, start, start + n_events))
         return tuple(files)
+
+    def _join_part(
+        self, schema: type[Records], sources: Sequence[Path], name: str, n_events: int, block: int
+    ) -> Iterator[tuple[Path, str]]:
+        """The data files of one part, and what each holds: the schema's first table goes by the name of the schema."""
+        if schema.storage == "files":
+            made = self.folder / "files"
+            sources[0].replace(made)
+            yield from ((path, schema.name) for path in _folders.files_of(made))
+        elif schema.storage == "arrays":
+            yield from ((path, schema.name) for path in _folders.append_arrays(self.folder, name, schema, sources))
+        elif schema.storage == "parquet":
+            for table in schema.tables:
+                first = table is schema.tables[0]
+                path = self.folder / f"{name if first else f'{name}.{table.name}'}.parquet"
+                _tables.append_blocks(path, schema, table, sources)
+                yield path, schema.name if first else table.name
+        else:
+            path = self.folder / f"{name}.h5"
+            _ragged.append_blocks(path, schema, sources, n_events, block)
+            yield path, schema.name
 
     def publish(self, manifest: Manifest, schema: type[Records], tolerance: float) -> Manifest:
         """Publish the manifest once, by hard link; the manifest that stands afterwards, ours or another's.
@@ -217,9 +256,10 @@ def _parts(notes: Sequence[BlockNote]) -> list[list[BlockNote]]:
 def _compare(home: Path, standing: Manifest, ours: Manifest, schema: type[Records], tolerance: float) -> None:
     if [f.sha256 for f in standing.files] == [f.sha256 for f in ours.files] and standing.rejections == ours.rejections:
         return
-    one = read_artifact(home, standing, schema)
-    other = read_artifact(home, ours, schema)
-    worst = _greatest_difference(one, other)
+    if schema.storage == "files":
+        worst = float("inf")
+    else:
+        worst = _greatest_difference(read_artifact(home, standing, schema), read_artifact(home, ours, schema))
     if not worst <= tolerance:
         raise SameKeyOtherBytes(
             f"{ours.subject}: stage {ours.stage!r}, artifact {ours.key.short}: two computations under one key differ by {worst:.3g} relative, the stage allows {tolerance:.3g}. "

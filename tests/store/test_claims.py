@@ -28,8 +28,10 @@ def test_a_claim_is_held_by_one_owner(store: Store, claims: Claims) -> None:
         assert other.take("key")
 
 
-def test_an_owner_may_take_its_own_claim_again(claims: Claims) -> None:
+def test_a_second_thread_of_the_owner_waits_like_anybody_else(claims: Claims) -> None:
     assert claims.take("key")
+    assert not claims.take("key")
+    claims.release("key")
     assert claims.take("key")
 
 

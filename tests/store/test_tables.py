@@ -18,7 +18,7 @@ def write_whole(folder: Path, records: Summary, block: int) -> Path:
     for number, start in enumerate(range(0, max(1, records.n_events), block)):
         paths.append(folder / f"{number}.arrow")
         _tables.write_block(paths[-1], records.part(start, min(start + block, records.n_events)), start)
-    _tables.append_blocks(folder / "whole.parquet", Summary, paths)
+    _tables.append_blocks(folder / "whole.parquet", Summary, Summary.tables[0], paths)
     return folder / "whole.parquet"
 
 
@@ -32,7 +32,7 @@ def test_any_events_read_back_as_what_was_written(
 
     path = write_whole(tmp_path_factory.mktemp("whole"), records, block)
 
-    assert same_records(_tables.read_events([(path, 0, n_events)], Summary, start, stop), records.part(start, stop))
+    assert same_records(_tables.read_events({"summary": [(path, 0, n_events)]}, Summary, start, stop), records.part(start, stop))
 
 
 def test_the_bytes_do_not_depend_on_the_size_of_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,4 +59,4 @@ def test_a_file_that_is_not_parquet_is_a_damaged_artifact(tmp_path: Path) -> Non
     path.write_bytes(b"nothing")
 
     with pytest.raises(DamagedArtifact, match=r"a\.parquet: cannot be read .*Run: penstock store verify"):
-        _tables.read_events([(path, 0, 1)], Summary, 0, 1)
+        _tables.read_events({"summary": [(path, 0, 1)]}, Summary, 0, 1)
