@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from penstock.cli import cli
 from penstock.cli.stages import parameter_rows
 from penstock.config import Resources, load_registry
-from penstock.config._experiment import _Experiment, _Plugins, _Store
+from penstock.config._experiment import _Experiment, _Plugins, _Store, _Tables
 from penstock.core.schema import Records
 from penstock.core.stage import Stage
 
@@ -157,4 +157,5 @@ _MAKERS: dict[str, Callable[[], Iterator[str]]] = {
     "schemas": _schemas,
     "stages": _stages,
     "store": lambda: _fields(_Store),
+    "tables": lambda: _fields(_Tables),
 }

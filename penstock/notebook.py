@@ -105,10 +105,10 @@ class OpenExperiment:
         pieces = []
         for row in self._current(stage, runs, events, params):
             assert row.key is not None
-            name = table or row.stage.writes.tables[-1 if row.stage.writes.storage == "parquet" else 0].name
+            name = table or row.stage.writes.tables[0].name
             records = self.store.read(self.store.manifest(row.key), row.stage.writes)
             columns = dict(records[name])
-            if name != EVENTS and "event" not in columns and EVENTS in records.columns:
+            if name != EVENTS and "event" not in columns and "event" in records.columns.get(EVENTS, {}):
                 columns = {"event": np.repeat(records[EVENTS]["event"], _rows_of_events(records, name)), **columns}
             size = len(next(iter(columns.values())))
             units = {c.name: c.unit for c in row.stage.writes.table(name).columns}

@@ -22,7 +22,7 @@ from penstock.core.canonical import canonical_json, digest_key
 from penstock.core.params import Params
 from penstock.core.schema import Records
 from penstock.core.stage import Stage
-from penstock.execute._batch import apply_stage
+from penstock.execute import apply_stage
 from penstock.store import Counts, Manifest, read_artifact
 from penstock.store.attempts import Attempt, rejections_of, write_block
 
@@ -128,7 +128,7 @@ class StageContract:
                 rows[table.name] = int(offsets[-1])
             for column in table.columns:
                 values = np.asarray(records.columns[table.name][column.name])
-                assert values.shape == (rows[table.name],), f"{table.name}.{column.name}"
+                assert values.shape == (rows[table.name], *column.shape), f"{table.name}.{column.name}"
                 assert np.can_cast(values.dtype, column.dtype, casting="same_kind"), f"{table.name}.{column.name}"
 
     def test_rejected_events_have_no_rows(self) -> None:

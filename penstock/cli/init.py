@@ -25,7 +25,7 @@ instrument = "{instrument}"      # {title}
 raw = "{raw}"      # folder of the raw files: {files}
 preset = "default"       # a named set of parameters of the instrument: {presets}
 # facility = "FRIB"
-# pipeline = {pipeline}
+# pipeline = {pipeline}      # further stages: {further}
 
 [store]
 path = "store"           # results, by content; may be shared by a group
@@ -39,6 +39,10 @@ path = "store"           # results, by content; may be shared by a group
 # [[runs]]
 # range = "94-110"
 # params.{first}.{parameter} = ...
+
+# The same from CSV files, such as penstock calibrate drift writes:
+# [tables]
+# runs = ["drift.csv"]
 
 # Calibrations and geometry of your own, as files; their content is in the key of every result that uses them.
 # [assets]
@@ -91,10 +95,11 @@ def init(folder: Path, instrument: str, raw: Path, name: str | None, force: bool
         files=", ".join(found.files.values()),
         presets=", ".join(sorted(p.stem for p in found.presets.glob("*.toml"))),
         pipeline="[" + ", ".join(f'"{s}"' for s in found.pipeline) + "]",
+        further=", ".join(name for name in registry.stages if name not in found.pipeline and _family(name) == _family(found.pipeline[0])),
         first=found.pipeline[0],
         parameter=next(iter(_simple(stages[0].params.model_fields))),
         params="\n\n".join(lines),
-        assets="\n".join(f'# {role} = "maps/{role}.csv"' for roles in found.asset_roles.values() for role in roles),
+        assets="\n".join(f'# {role} = "path"' for roles in found.asset_roles.values() for role in roles),
     )
     path.write_text(text, encoding="utf-8")
     load_experiment(path)
@@ -102,6 +107,10 @@ def init(folder: Path, instrument: str, raw: Path, name: str | None, force: bool
         print_json({"experiment": str(path), "runs": list(runs)})
     else:
         click.echo(f"{path} written; {len(runs)} runs in {raw}. Next: penstock run {path} --runs {runs[0] if runs else 1}")
+
+
+def _family(stage: str) -> str:
+    return stage.partition(".")[0]
 
 
 def _simple(fields: Mapping[str, object]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import click
 from pydantic import ValidationError
@@ -32,7 +32,12 @@ def simulate() -> None:
 @click.option(
     "--set", "overrides", multiple=True, metavar="SETTING=VALUE", help="Any other setting of the simulation, such as noise_adc=8."
 )
-@click.option("--layout", default="merger-1.0", show_default=True, help="Layout of the run files; an unknown name lists all.")
+@click.option(
+    "--layout",
+    default="merger-1.0",
+    show_default=True,
+    help="Layout of the run files, graw for those of the data acquisition; an unknown name lists all.",
+)
 @click.option(
     "--compression", default="gzip", show_default=True, type=click.Choice(get_args(Compression)), help="Compression of the traces."
 )
@@ -44,16 +49,17 @@ def tpc(
     seed: int,
     tracks: int,
     overrides: tuple[str, ...],
-    layout: Layout,
+    layout: str,
     compression: Compression,
     as_json: bool,
 ) -> None:
     """Runs of a time projection chamber: helical tracks, drift, GET pulses, noise; truth beside each run."""
+    from penstock.simulate.get_runs import write_get_run
     from penstock.simulate.tpc_runs import truth_path, write_run
     from penstock.simulate.tpc_settings import TpcSimulation
 
-    if layout not in LAYOUTS:
-        raise ConfigError(f"--layout {layout!r} is not known. Known are {', '.join(LAYOUTS)}.")
+    if layout not in (known := (*LAYOUTS, "graw")):
+        raise ConfigError(f"--layout {layout!r} is not known. Known are {', '.join(known)}.")
     try:
         settings = TpcSimulation(**{"seed": seed, "particles": ("p",) * tracks, **parse_overrides(overrides)})
     except ValidationError as error:
@@ -61,9 +67,15 @@ def tpc(
     written: list[Json] = []
     out.mkdir(parents=True, exist_ok=True)
     for run in RunRange(runs).expand(()):
-        path = write_run(out, settings, run, events, layout=layout, compression=compression)
-        written.append({"run": run, "file": str(path), "truth": str(truth_path(path)), "events": events})
+        if layout == "graw":
+            path = write_get_run(out, settings, run, events)
+            size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+        else:
+            path = write_run(out, settings, run, events, layout=cast("Layout", layout), compression=compression)
+            size = path.stat().st_size
+        truth = truth_path(out / f"run_{run:04d}.h5")
+        written.append({"run": run, "file": str(path), "truth": str(truth), "events": events})
         if not as_json:
-            click.echo(f"{path}  {events} events, {path.stat().st_size / 1e6:.1f} MB, truth {truth_path(path).name}")
+            click.echo(f"{path}  {events} events, {size / 1e6:.1f} MB, truth {truth.name}")
     if as_json:
         print_json(written)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click
 
 from penstock.cli._options import json_option, open_store, print_json, print_table
 from penstock.cli.explain import store_option
-from penstock.store import collect, empty_trash, find_garbage
+from penstock.core.canonical import Key
+from penstock.core.errors import ConfigError
+from penstock.store import Store, collect, empty_trash, find_garbage
 
 __all__ = ["store"]
 
@@ -141,17 +146,48 @@ def gc(store_path: Path | None, yes: bool, empty: bool, hours: float, as_json: b
 @store.command(epilog="Example: penstock store export 4f2k9cqx7d --out results")
 @click.argument("key")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the copies.")
+@click.option(
+    "--layout",
+    type=click.Choice(["own", "merger-2.0"]),
+    default="own",
+    show_default=True,
+    help="own: the files as they are, with the manifest. merger-2.0: traces as a run file of the AT-TPC's merger.",
+)
 @store_option
 @json_option
-def export(key: str, out: Path, store_path: Path | None, as_json: bool) -> None:
-    """Copy the data files and the manifest of an artifact under names that say what they are."""
+def export(key: str, out: Path, layout: str, store_path: Path | None, as_json: bool) -> None:
+    """Copy an artifact out of the store, under names that say what it is.
+
+    \b
+    In layout merger-2.0 the scalers of the run come along where the store has them (stage tpc.scalers).
+    """  # noqa: D301  click wants the character itself
     with open_store(store_path) as opened:
-        copies = opened.export(opened.resolve(key), out)
+        found = opened.resolve(key)
+        copies = opened.export(found, out) if layout == "own" else [_export_merged(opened, found, out)]
     if as_json:
         print_json({"files": [str(p) for p in copies]})
     else:
         for copy in copies:
             click.echo(str(copy))
+
+
+def _export_merged(opened: Store, key: Key, out: Path) -> Path:
+    from penstock.formats.attpc_export import export_merged
+    from penstock.formats.scalers import Scalers
+    from penstock.formats.traces import Traces
+
+    manifest = opened.manifest(key)
+    if manifest.schema != Traces.schema_id() or manifest.run is None:
+        raise ConfigError(
+            f"artifact {key.short} has schema {manifest.schema!r}; layout merger-2.0 holds {Traces.schema_id()!r}. Export a result of tpc.merge."
+        )
+    same_run = [a.key for a in opened.index.artifacts().values() if a.stage == "tpc.scalers" and a.subject == manifest.subject]
+    scalers: Any = opened.read(opened.manifest(same_run[-1]), Scalers) if same_run else None
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"run_{manifest.run:04d}.h5"
+    source: Any = SimpleNamespace(n_events=manifest.n_events, read=partial(opened.read, manifest, Traces))
+    export_merged(source, scalers, path, block=manifest.block)
+    return path
 
 
 @store.command(epilog="Example: penstock store rebuild")

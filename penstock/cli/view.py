@@ -1,4 +1,4 @@
-"""``penstock view``: a figure of an event, of a pad, or of a whole run."""
+"""``penstock view``: a figure of an event, of a pad, of an artifact, or of a whole run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from penstock.cli._options import json_option, nearest_experiment, open_experiment_store, print_json, to_request
+from penstock.config import Experiment
 from penstock.core.errors import ConfigError
 from penstock.core.plan import State
 from penstock.core.stage import load_dotted
@@ -16,9 +17,10 @@ __all__ = ["view"]
 
 
 @click.command(epilog="Example: penstock view 94 --event 17 --pad 2310 --set tpc.points.pads.peak_threshold_adc=25")
-@click.argument("run", type=click.IntRange(min=0))
+@click.argument("subject", metavar="RUN|KEY")
 @click.option("--event", type=click.IntRange(min=0), default=None, help="Event number; figures of the whole run without.")
 @click.option("--pad", type=click.IntRange(min=0), default=None, help="Pad number: raw trace, baseline, peaks, thresholds.")
+@click.option("--fit", is_flag=True, help="Of an event: the fitted tracks over its points, and the residuals.")
 @click.option("--experiment", type=click.Path(path_type=Path), default=None, help="experiment.toml; the nearest without.")
 @click.option("--preset", default=None, help="Another preset of the instrument.")
 @click.option("--events", default=None, help="Draw from the results of a trial with this event selection.")
@@ -26,9 +28,10 @@ __all__ = ["view"]
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="PNG file (of an event) or folder (of a run).")
 @json_option
 def view(
-    run: int,
+    subject: str,
     event: int | None,
     pad: int | None,
+    fit: bool,
     experiment: Path | None,
     preset: str | None,
     events: str | None,
@@ -36,18 +39,23 @@ def view(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Draw an event (x-y, x-z, 3-D with its clusters), one pad of it, or one figure a stage of a run."""
+    """Draw an event (x-y, x-z, 3-D with its clusters), one pad of it, one artifact, or one figure a stage of a run."""
     loaded = nearest_experiment(experiment, preset)
-    if pad is not None and event is None:
-        raise ConfigError("--pad needs --event: a trace belongs to an event.")
-    request = to_request(str(run), events, "", overrides)
+    if event is None and (pad is not None or fit):
+        raise ConfigError(f"{'--fit' if fit else '--pad'} needs --event: it is about one event.")
+    if not subject.isdecimal():
+        _print([_view_artifact(loaded, subject, out)], as_json=as_json)
+        return
+    run = int(subject)
+    request = to_request(subject, events, "", overrides)
     with open_experiment_store(loaded) as store:
         if event is not None:
             if not loaded.instrument.event_view:
                 raise ConfigError(f"instrument {loaded.instrument.name!r} has no view of single events.")
             draw = load_dotted(loaded.instrument.event_view)
-            name = f"run_{run:04d}_event_{event}{'' if pad is None else f'_pad_{pad}'}.png"
-            figures = [draw(loaded, store, run, event, out or Path(name), pad=pad, events=request.events, overrides=request.overrides)]
+            name = f"run_{run:04d}_event_{event}{'_fit' if fit else '' if pad is None else f'_pad_{pad}'}.png"
+            target = out or Path(name)
+            figures = [draw(loaded, store, run, event, target, pad=pad, fit=fit, events=request.events, overrides=request.overrides)]
         else:
             folder = out or Path()
             folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +67,20 @@ def view(
                 for r in rows
                 if r.key
             ]
+    _print(figures, as_json=as_json)
+
+
+def _view_artifact(experiment: Experiment, word: str, out: Path | None) -> Path:
+    with open_experiment_store(experiment) as store:
+        manifest = store.manifest(store.resolve(word))
+        figure = experiment.registry.stage(manifest.stage).figure
+        if not figure:
+            raise ConfigError(f"artifact {manifest.key.short}: stage {manifest.stage!r} has no figure.")
+        drawn: Path = load_dotted(figure)(store, manifest, out or Path(f"{manifest.subject}.{manifest.stage}.png"))
+        return drawn
+
+
+def _print(figures: list[Path], *, as_json: bool) -> None:
     if as_json:
         print_json({"figures": [str(f) for f in figures]})
     else:

@@ -5,6 +5,7 @@ from penstock.config._fingerprint import fingerprint, is_release
 from penstock.config._lock import LockedStage, read_lock, stage_code, write_lock
 from penstock.config._registry import PluginProblem, PluginSource, Registry, load_registry
 from penstock.config._resolve import Resolver, parse_overrides
+from penstock.config._run_tables import write_run_table
 
 __all__ = [
     "Experiment",
@@ -25,4 +26,5 @@ __all__ = [
     "read_lock",
     "stage_code",
     "write_lock",
+    "write_run_table",
 ]

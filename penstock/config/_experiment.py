@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+from penstock.config._layers import Layer, fixed_range
 from penstock.config._registry import PluginSource, Registry, load_registry
+from penstock.config._run_tables import read_run_table
 from penstock.core.canonical import Key
 from penstock.core.errors import ConfigError, nearest
 from penstock.core.instrument import Instrument
-from penstock.core.selection import RunRange
 from penstock.core.stage import Pipeline
 
 __all__ = ["Experiment", "Resources", "explain_validation", "find_experiment", "load_experiment", "nested"]
@@ -69,6 +70,11 @@ class _Rows(_Section):
     """Parameters by family and stage for these runs."""
 
 
+class _Tables(_Section):
+    runs: list[str] = []
+    """CSV files with values of parameters by run range, relative to experiment.toml."""
+
+
 class _Plugins(_Section):
     modules: list[str] = []
     """Modules or ``.py`` files that declare stages and instruments."""
@@ -83,17 +89,9 @@ class _File(_Preset):
     experiment: _Experiment
     store: _Store = _Store()
     assets: dict[str, str | list[str]] = {}
+    tables: _Tables = _Tables()
     plugins: _Plugins = _Plugins()
     resources: Resources = Resources()
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Parameter values from one place, for some runs: values by dotted path ``tpc.points.max_pulses``."""
-
-    source: str
-    values: Mapping[str, Any]
-    runs: RunRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,11 @@ def load_experiment(path: Path, *, preset: str | None = None) -> Experiment:
         pipeline=pipeline,
         store_path=base / parsed.store.path,
         index_path=base / parsed.store.index if parsed.store.index else None,
-        layers=(*_preset_layers(instrument, name), *_layers(parsed, file.name)),
+        layers=(
+            *_preset_layers(instrument, name),
+            *_layers(parsed, file.name),
+            *(layer for table in parsed.tables.runs for layer in read_run_table(base / table, table)),
+        ),
         assets={role: found for name, value in parsed.assets.items() for role, found in _assets(base, name, value)},
         plugins=plugins,
         resources=parsed.resources,
@@ -234,15 +236,8 @@ def _preset_layers(instrument: Instrument, name: str) -> list[Layer]:
 
 
 def _layers(parsed: _Preset, source: str) -> list[Layer]:
-    rows = (Layer(f"{source}, runs {r.range}", nested(r.params), _fixed(r.range, source)) for r in parsed.runs)
+    rows = (Layer(f"{source}, runs {r.range}", nested(r.params), fixed_range(r.range, f"{source}: [[runs]]")) for r in parsed.runs)
     return [Layer(source, nested(parsed.params)), *rows]
-
-
-def _fixed(text: str, source: str) -> RunRange:
-    runs = RunRange(text)
-    if not runs.is_fixed:
-        raise ConfigError(f"{source}: [[runs]] range {text!r} must name run numbers, such as 94-110: the runs on disk change.")
-    return runs
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from penstock.core.errors import ConfigError
 from penstock.core.stage import Stage
 
-__all__ = ["fingerprint", "is_release"]
+__all__ = ["code_modules", "fingerprint", "is_release"]
 
-_ROOMS = ("kernels", "formats", "tpc", "events", "area", "phasing")
+_ROOMS = ("kernels", "formats", "tpc", "events", "area", "phasing", "compat")
 """Rooms of penstock whose modules belong to a stage's code; core, store and execute are held by formats and tests."""
 
 
@@ -25,7 +25,7 @@ def fingerprint(stage: Stage) -> str:
     """20 hexadecimal characters that change when the code of the stage's body does."""
     digest = hashlib.sha256(repr((stage.body, stage.block, stage.unit, stage.on_error)).encode())
     module = stage.body.partition(":")[0]
-    for name in sorted(_closure(module, *stage.modules)):
+    for name in sorted(code_modules(module, *stage.modules)):
         digest.update(f"{name}\0{_normal_form(_file_of(name))}\0".encode())
     folder = _file_of(module).parent
     for data in sorted(stage.data_files):
@@ -39,7 +39,8 @@ def is_release(package: str = "penstock") -> bool:
     return any(part in ("site-packages", "dist-packages") for part in _root_of(package).parts)
 
 
-def _closure(module: str, *others: str) -> set[str]:
+def code_modules(module: str, *others: str) -> set[str]:
+    """All modules that belong to the code of a body: its own, `others`, and what these import, as far as it counts."""
     seen: set[str] = set()
     queue = [module, *others]
     while queue:

@@ -17,7 +17,7 @@ from penstock.core.stage import Pipeline, Stage, load_dotted
 __all__ = ["PluginProblem", "PluginSource", "Registry", "load_registry"]
 
 _STAGES = ("penstock.tpc.stages:STAGES",)
-_INSTRUMENTS = ("penstock.instruments.attpc:INSTRUMENT",)
+_INSTRUMENTS = ("penstock.instruments.attpc:INSTRUMENT", "penstock.instruments.attpc_get:INSTRUMENT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Precedence: the parameters of a stage for a run, and where each value came from.
 
-Lowest first: stage default, preset, its run-range row, experiment.toml, its run-range rows, ``--set`` or form.
+Lowest first: stage default, preset, its run-range row, experiment.toml, its run-range rows, its run-range tables, ``--set`` or form.
+Within each of them, values of a family's detector section give way to those of a stage.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from penstock.config._experiment import Experiment, Layer, explain_validation
+from penstock.config._experiment import Experiment, explain_validation
+from penstock.config._layers import Layer, spread_detector
 from penstock.core.errors import ConfigError, nearest
 from penstock.core.params import Params, field_paths
 from penstock.core.plan import Origins
@@ -43,13 +45,22 @@ class Resolver:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     _cache: dict[tuple[str, tuple[int, ...]], tuple[Params, Origins]] = field(default_factory=dict)
     _layers: tuple[Layer, ...] = ()
-    _members: tuple[frozenset[int] | None, ...] = ()
+    _always: tuple[int, ...] = ()
+    _rows: dict[int, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._layers = (*self.experiment.layers, Layer("--set", dict(self.overrides)))
-        self._members = tuple(frozenset(layer.runs.expand(())) if layer.runs else None for layer in self._layers)
+        registry = self.experiment.registry.stages
+        given = (*self.experiment.layers, Layer("--set", dict(self.overrides)))
+        self._layers = tuple(part for layer in given for part in spread_detector(layer, registry.values()))
+        self._always = tuple(i for i, layer in enumerate(self._layers) if layer.runs is None)
+        for i, layer in enumerate(self._layers):
+            for run in layer.runs.expand(()) if layer.runs else ():
+                self._rows.setdefault(run, []).append(i)
+        self._refuse_unknown()
+
+    def _refuse_unknown(self) -> None:
         stages = self.experiment.pipeline.stages
-        known = [f"{s.name}.{path}" for s in stages for path in field_paths(s.params)]
+        known = dict.fromkeys(f"{s.name}.{path}" for s in stages for path in field_paths(s.params))
         registered = tuple(f"{name}." for name in self.experiment.registry.stages)
         for layer in self._layers:
             for path in layer.values:
@@ -65,7 +76,7 @@ class Resolver:
         ConfigError
             A value is out of bounds or of the wrong kind; names the source, the parameter and the bound.
         """
-        matching = tuple(i for i, runs in enumerate(self._members) if runs is None or run in runs)
+        matching = tuple(sorted((*self._always, *self._rows.get(run, ()))))
         found = self._cache.get((stage.name, matching))
         if found is None:
             found = self._cache[stage.name, matching] = self._resolve(stage, [self._layers[i] for i in matching])
@@ -83,7 +94,7 @@ class Resolver:
         try:
             return stage.params.model_validate(values), origins
         except ValidationError as error:
-            sources = {origins.get(".".join(map(str, e["loc"])), "") for e in error.errors()} - {""}
+            sources = {origins.get(".".join(map(str, e["loc"])), "") for e in error.errors()} - {""} or set(origins.values()) - {"default"}
             raise ConfigError(f"{', '.join(sorted(sources))}: stage {stage.name!r}: {explain_validation(error, stage.params)}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -25,8 +25,8 @@ class RunReader(Protocol):
     def bytes_per_event(self) -> int:
         """Estimated memory of one event, for the size of batches."""
 
-    def read(self, start: int, stop: int, step: int = 1) -> Records:
-        """The events at positions ``range(start, stop, step)``."""
+    def read(self, start: int, stop: int, step: int = 1, *, tables: Sequence[str] | None = None) -> Records:
+        """The events at positions ``range(start, stop, step)``, of which only `tables` are wanted, where it is given."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...

@@ -24,7 +24,7 @@ EVENTS = "events"
 class Column:
     """One column of a table: NumPy dtype code, unit (empty for a count or a label) and meaning.
 
-    `shape` is that of one row where it is not a single number; only tables stored as "arrays" have such columns.
+    `shape` is that of one row where it is not a single number; tables stored as "parquet" have no such columns.
     """
 
     name: str

@@ -36,8 +36,8 @@ class Stage:
     files of its own (storage "files") it gets ``folder=`` too and returns nothing.
 
     With ``subject="none"`` the result depends on parameters and assets alone: ``count(params, **assets)`` says how many
-    rows it has, and the body gets ``positions=range(...)`` instead of inputs. A slot that such a stage fills takes the
-    whole of it.
+    rows it has, and the body gets ``positions=range(...)`` instead of inputs (or, with ``unit="run"``, is called once).
+    A slot that such a stage fills takes the whole of it.
     """
 
     name: str
@@ -47,6 +47,8 @@ class Stage:
     reads: Mapping[str, type[Records]]
     writes: type[Records]
     lane: str
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ragged tables that are read, by slot, beside the events; all of a slot that is not named. The rest is left unread."""
     assets: Mapping[str, type[Records]] = field(default_factory=dict)
     """Slots that take calibrations and geometry; their default is made by the instrument."""
     block: int = 64
@@ -75,8 +77,8 @@ class Stage:
             raise PipelineError(f"stage {self.name!r}: body {self.body!r} is not of the form 'package.module:function'.")
         if self.block < 1 or self.version < 1:
             raise PipelineError(f"stage {self.name!r}: version and block start at 1.")
-        if self.subject == "none" and (self.reads or ":" not in self.count or self.unit != "block"):
-            raise PipelineError(f"stage {self.name!r}: a stage without subject reads nothing, has unit 'block' and names its count.")
+        if self.subject == "none" and (self.reads or self.unit == "event" or (self.unit == "block" and ":" not in self.count)):
+            raise PipelineError(f"stage {self.name!r}: a stage without subject reads nothing, and with unit 'block' it names its count.")
         if self.writes.storage == "files" and self.unit != "run":
             raise PipelineError(
                 f"stage {self.name!r}: schema {self.writes.schema_id()!r} is stored as files, which only unit 'run' can write."

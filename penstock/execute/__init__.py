@@ -13,6 +13,7 @@ from penstock.execute._plan import Planner, Request, asset_files, ref_name
 from penstock.execute._register import Registrar
 
 if TYPE_CHECKING:
+    from penstock.execute._batch import apply_stage, load_assets
     from penstock.execute._executor import Executor, Inline, open_executor
     from penstock.execute._run import compute_chain, compute_next, prepare, run, session
     from penstock.execute._step import Session, compute
@@ -21,9 +22,11 @@ _HEAVY = {
     "Executor": "_executor",
     "Inline": "_executor",
     "Session": "_step",
+    "apply_stage": "_batch",
     "compute": "_step",
     "compute_chain": "_run",
     "compute_next": "_run",
+    "load_assets": "_batch",
     "open_executor": "_executor",
     "prepare": "_run",
     "run": "_run",
@@ -41,10 +44,12 @@ __all__ = [
     "Session",
     "StepResult",
     "Watcher",
+    "apply_stage",
     "asset_files",
     "compute",
     "compute_chain",
     "compute_next",
+    "load_assets",
     "open_executor",
     "prepare",
     "ref_name",

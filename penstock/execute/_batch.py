@@ -189,7 +189,7 @@ class _Work:
             others["positions"] = range(start, stop)
         else:
             inputs = {slot: self._input(slot, start, stop) for slot in self._stage.reads}
-        upstream = {r.index: r for records in inputs.values() for r in records.rejections}
+        upstream = {r.index: r for slot in self._manifests if slot in inputs for r in inputs[slot].rejections}
         if stop > start:
             with _compiling(self._stage):
                 records = apply_stage(self._stage, self._body, inputs, others)
@@ -216,10 +216,11 @@ class _Work:
             home, manifest = self._manifests[slot]
             if manifest.subject == NoSubject().label:
                 return read_artifact(home, manifest, self._stage.reads[slot])
-            return read_artifact(home, manifest, self._stage.reads[slot], start, stop)
+            return read_artifact(home, manifest, self._stage.reads[slot], start, stop, self._stage.tables.get(slot))
         assert self._reader is not None
         positions = self._positions[start:stop]
-        return self._reader.read(positions.start, positions.stop, positions.step)
+        wanted = {"tables": self._stage.tables[slot]} if slot in self._stage.tables else {}
+        return self._reader.read(positions.start, positions.stop, positions.step, **wanted)
 
     def _open_run(self) -> RunReader:
         reader: RunReader = load_dotted(self._instrument.reader)(*self._call.raw.values())

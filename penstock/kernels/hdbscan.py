@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.kernels import jit
+from penstock.kernels.spanning_tree import core_distances_squared, spanning_tree
 
 __all__ = ["label_clouds"]
 
@@ -57,70 +58,14 @@ def label_clouds(positions: F8, offsets: I8, min_cluster_sizes: I8, min_samples:
 def _label_cloud(positions: F8, min_cluster_size: int, min_samples: int, epsilon: float, labels: I8) -> None:
     """Write the labels of one cloud into `labels`."""
     x, y, z = np.ascontiguousarray(positions[0]), np.ascontiguousarray(positions[1]), np.ascontiguousarray(positions[2])
-    core = _core_distances_squared(x, y, z, min_samples)
-    first, second, lengths = _spanning_tree(x, y, z, core)
-    left, right, size = _merge(first, second, lengths, len(x))
+    first, second, lengths = spanning_tree(x, y, z, core_distances_squared(x, y, z, min_samples))
+    lengths = np.maximum(lengths, LEAST_DISTANCE)
+    left, right, size = _merge(first, second, len(x))
     points, parents, births, stability = _condense(left, right, size, lengths, min_cluster_size)
     chosen = _excess_of_mass(parents, stability)
     if epsilon > 0.0 and len(parents) > 1:
         chosen = _merge_below(epsilon, parents, births, chosen)
     _write_labels(points, parents, chosen, labels)
-
-
-@jit
-def _core_distances_squared(x: F8, y: F8, z: F8, min_samples: int) -> F8:
-    """Squared distance of each point to its ``min_samples``-th nearest, itself included."""
-    n = len(x)
-    k = min(min_samples, n)
-    core = np.empty(n)
-    squared = np.empty(n)
-    nearest = np.empty(k)
-    for i in range(n):
-        for j in range(n):
-            squared[j] = (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2
-        nearest[:] = np.inf
-        for j in range(n):
-            distance = squared[j]
-            if distance < nearest[k - 1]:
-                slot = k - 1
-                while slot > 0 and nearest[slot - 1] > distance:
-                    nearest[slot] = nearest[slot - 1]
-                    slot -= 1
-                nearest[slot] = distance
-        core[i] = nearest[k - 1]
-    return core
-
-
-@jit
-def _spanning_tree(x: F8, y: F8, z: F8, core: F8) -> tuple[I8, I8, F8]:
-    """Minimum spanning tree of the mutual reachability by Prim's algorithm: edges by ascending length."""
-    n = len(x)
-    reach = np.full(n, np.inf)
-    source = np.zeros(n, np.int32)
-    outside = np.zeros(n)
-    first, second = np.empty(n - 1, np.int64), np.empty(n - 1, np.int64)
-    squared = np.empty(n - 1)
-    current = np.int32(0)
-    for step in range(n - 1):
-        outside[current] = np.inf
-        cx, cy, cz, cc = x[current], y[current], z[current], core[current]
-        for j in range(n):
-            distance = max(max((x[j] - cx) ** 2 + (y[j] - cy) ** 2 + (z[j] - cz) ** 2, cc), core[j])
-            nearer = distance < reach[j]
-            reach[j] = distance if nearer else reach[j]
-            source[j] = current if nearer else source[j]
-        best = np.inf
-        following = 0
-        for j in range(n):
-            distance = reach[j] + outside[j]
-            if distance < best:
-                best = distance
-                following = j
-        first[step], second[step], squared[step] = source[following], following, best
-        current = np.int32(following)
-    lengths = np.sqrt(squared)
-    order = np.argsort(lengths, kind="mergesort")
-    return first[order], second[order], np.maximum(lengths[order], LEAST_DISTANCE)
 
 
 @jit
@@ -135,12 +80,12 @@ def _root(links: I8, node: int) -> int:
 
 
 @jit
-def _merge(first: I8, second: I8, lengths: F8, n: int) -> tuple[I8, I8, I8]:
+def _merge(first: I8, second: I8, n: int) -> tuple[I8, I8, I8]:
     """Single-linkage dendrogram: children and size of each node; nodes below `n` are points."""
     links = np.arange(2 * n - 1)
     size = np.ones(2 * n - 1, np.int64)
     left, right = np.full(2 * n - 1, -1), np.full(2 * n - 1, -1)
-    for edge in range(len(lengths)):
+    for edge in range(n - 1):
         node = n + edge
         left[node], right[node] = _root(links, first[edge]), _root(links, second[edge])
         links[left[node]] = links[right[node]] = node

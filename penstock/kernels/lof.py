@@ -22,6 +22,9 @@ GREATEST_FACTOR = 1.5
 LEAST_REACH = 1e-10
 """Added to the mean reach, so that the density of coincident points is finite."""
 
+BINS = 64
+"""Of the histogram in which the farthest neighbour is looked up."""
+
 
 @jit
 def find_inliers(positions: F8, offsets: I8, neighbours: I8) -> NDArray[np.bool_]:
@@ -30,7 +33,7 @@ def find_inliers(positions: F8, offsets: I8, neighbours: I8) -> NDArray[np.bool_
     Parameters
     ----------
     positions
-        Points, (3, points): one row a coordinate, all in the same unit.
+        Points, (3, points): one row a coordinate, all in the same unit. Groups that ascend in the last one are quicker.
     offsets
         Group ``i`` is ``positions[:, offsets[i]:offsets[i + 1]]``.
     neighbours
@@ -68,12 +71,12 @@ def outlier_factors(positions: F8, k: int) -> F8:
         (points,)
     """
     n = positions.shape[1]
-    nearest, squared, farthest = _neighbours(positions, k)
+    nearest, distances, farthest = _neighbours(positions, k)
     density = np.empty(n)
     for i in range(n):
         reach = 0.0
         for slot in range(k):
-            reach += np.sqrt(max(squared[i, slot], farthest[nearest[i, slot]]))
+            reach += max(distances[i, slot], farthest[nearest[i, slot]])
         density[i] = 1.0 / (reach / k + LEAST_REACH)
     factor = np.empty(n)
     for i in range(n):
@@ -86,43 +89,80 @@ def outlier_factors(positions: F8, k: int) -> F8:
 
 @jit
 def _neighbours(positions: F8, k: int) -> tuple[NDArray[np.int32], F8, F8]:
-    """The `k` nearest points of each, in order of index; their squared distances, and the greatest of these."""
+    """The `k` nearest points of each, in order of index; their distances, and the greatest of these."""
     n = positions.shape[1]
     x, y, z = np.ascontiguousarray(positions[0]), np.ascontiguousarray(positions[1]), np.ascontiguousarray(positions[2])
+    ascending = bool(np.all(z[1:] >= z[:-1]))
     nearest, squared, farthest = np.empty((n, k), np.int32), np.empty((n, k)), np.empty(n)
-    distances, scratch = np.empty(n), np.empty(n)
-    candidates = np.empty(n, np.int32)
+    candidates, near, scratch = np.empty(n, np.int32), np.empty(n), np.empty(n)
+    counts = np.empty(BINS + 1, np.int32)
+    first = stop = 0
     for i in range(n):
-        for j in range(n):
-            distances[j] = (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2
         bound = np.inf
         if i > 0:
             # No neighbour is farther than the farthest one of the point before plus the way from there.
-            bound = (np.sqrt(farthest[i - 1]) + np.sqrt(distances[i - 1])) ** 2 * (1.0 + 1e-9)
-        distances[i] = np.inf
+            way = (x[i - 1] - x[i]) ** 2 + (y[i - 1] - y[i]) ** 2 + (z[i - 1] - z[i]) ** 2
+            bound = (np.sqrt(farthest[i - 1]) + np.sqrt(way)) ** 2 * (1.0 + 1e-9)
+        first, stop = _window(z, i, bound, first, stop) if ascending else (0, n)
+        for j in range(first, stop):
+            scratch[j] = (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2
+        scratch[i] = np.inf if bound < np.inf else np.nan
         count = 0
-        for j in range(n):
-            if distances[j] <= bound:
-                candidates[count], scratch[count] = j, distances[j]
-                count += 1
-        farthest[i] = limit = _smallest(scratch[:count], k)
-        _keep(candidates[:count], distances, limit, nearest[i], squared[i])
-    return nearest, squared, farthest
+        for j in range(first, stop):
+            candidates[count], near[count] = j, scratch[j]
+            count += scratch[j] <= bound
+        farthest[i] = _kth_smallest(near[:count], k, bound, scratch, counts)
+        _keep(candidates[:count], near[:count], farthest[i], nearest[i], squared[i])
+    return nearest, np.sqrt(squared), np.sqrt(farthest)
 
 
 @jit
-def _keep(candidates: NDArray[np.int32], distances: F8, limit: float, nearest: NDArray[np.int32], squared: F8) -> None:
+def _window(z: F8, i: int, bound: float, first: int, stop: int) -> tuple[int, int]:
+    """Those of the ascending `z` whose squared distance from that of point `i` is at most `bound`; starts from the window of the point before."""
+    while first > 0 and (z[first - 1] - z[i]) ** 2 <= bound:
+        first -= 1
+    while first < i and (z[first] - z[i]) ** 2 > bound:
+        first += 1
+    stop = max(stop, i + 1)
+    while stop < len(z) and (z[stop] - z[i]) ** 2 <= bound:
+        stop += 1
+    while stop > i + 1 and (z[stop - 1] - z[i]) ** 2 > bound:
+        stop -= 1
+    return first, stop
+
+
+@jit
+def _keep(candidates: NDArray[np.int32], near: F8, limit: float, nearest: NDArray[np.int32], squared: F8) -> None:
     """Write the candidates up to the distance `limit`; of those at the limit the first that still have room."""
-    room = len(nearest)
-    for j in candidates:
-        room -= distances[j] < limit
+    room = len(nearest) - np.sum(near < limit)
     slot = 0
-    for j in candidates:
-        at_limit = distances[j] == limit
-        if distances[j] < limit or (at_limit and room > 0):
+    for i in range(len(near)):
+        at_limit = near[i] == limit
+        if near[i] < limit or (at_limit and room > 0):
             room -= at_limit
-            nearest[slot], squared[slot] = j, distances[j]
+            nearest[slot], squared[slot] = candidates[i], near[i]
             slot += 1
+
+
+@jit
+def _kth_smallest(values: F8, k: int, bound: float, scratch: F8, counts: NDArray[np.int32]) -> float:
+    """The `k`-th smallest of values from 0 to `bound`: looked up in a histogram, then among the values of one bin."""
+    if not 1e-100 < bound < np.inf:
+        scratch[: len(values)] = values
+        return _smallest(scratch[: len(values)], k)
+    scale = BINS / bound
+    counts[:] = 0
+    for value in values:
+        counts[int(value * scale)] += 1
+    wanted = 0
+    while counts[wanted] < k:
+        k -= counts[wanted]
+        wanted += 1
+    count = 0
+    for value in values:
+        scratch[count] = value
+        count += int(value * scale) == wanted
+    return _smallest(scratch[:count], k)
 
 
 @jit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from penstock.config import LockedStage, fingerprint, load_registry, read_lock
 from penstock.core.errors import ConfigError
 from penstock.core.schema import Records
-from penstock.core.stage import Stage, load_dotted
+from penstock.core.stage import RunSource, Stage, load_dotted
 
 __all__ = ["Golden", "check_lock", "deviation", "golden_outputs", "make_lock"]
 
@@ -23,25 +24,46 @@ Golden = dict[str, dict[str, float]]
 
 EVENTS = 4
 """Events of the golden input."""
+_PARAMS: dict[str, dict[str, Any]] = {
+    "tpc.mesh": {"ke_min_mev": 1.0, "ke_max_mev": 10.0, "ke_bins": 40, "polar_min_deg": 15.0, "polar_max_deg": 90.0, "polar_bins": 31},
+}
+"""Parameters other than the defaults, where these would make much of little."""
 TOLERANCE = 1e-4
 """Greatest deviation of a statistic, relative to the scale of its column, that counts as the same result."""
 
 
 def golden_outputs() -> dict[str, Golden]:
-    """Statistics of the output of every stage of our instruments' pipelines, on simulated events with fixed settings."""
+    """Statistics of the output of every stage of ours, on simulated events with fixed settings."""
     registry = load_registry()
     instrument = registry.instrument("attpc")
     outputs: dict[str, Golden] = {}
-    with tempfile.TemporaryDirectory() as folder, load_dotted(instrument.reader)(_write_tpc_run(Path(folder))) as reader:
-        available: dict[str, Records] = {instrument.raw.schema_id(): reader.read(0, EVENTS)}
-    outputs["input.tpc"] = _statistics(available[instrument.raw.schema_id()])
-    for stage in registry.pipeline(instrument, instrument.pipeline).stages:
-        inputs = {slot: available[schema.schema_id()] for slot, schema in stage.reads.items()}
-        assets = {slot: load_dotted(instrument.asset_makers[schema.schema_id()])({}) for slot, schema in stage.assets.items()}
-        records = stage.load_body()(**inputs, params=stage.params(), **assets)
-        available[stage.writes.schema_id()] = records
-        outputs[stage.name] = _statistics(records)
+    with tempfile.TemporaryDirectory() as folder:
+        path = _write_tpc_run(Path(folder))
+        open_run = partial(load_dotted(instrument.reader), path)
+        with open_run() as reader:
+            available: dict[str, Records] = {instrument.raw.schema_id(): reader.read(0, EVENTS)}
+        outputs["input.tpc"] = _statistics(available[instrument.raw.schema_id()])
+        for stage in registry.stages.values():
+            if not _is_ours(stage):
+                continue
+            params = stage.params.model_validate(_PARAMS.get(stage.name, {}))
+            others: dict[str, Any] = {
+                slot: load_dotted(instrument.asset_makers[schema.schema_id()])({}) for slot, schema in stage.assets.items()
+            }
+            if stage.subject == "none":
+                others["positions"] = range(load_dotted(stage.count)(params, **others))
+            elif stage.unit == "run":
+                others["source"] = RunSource(1, {"traces": path}, {}, open_run)
+            else:
+                others |= {slot: available[schema.schema_id()] for slot, schema in stage.reads.items()}
+            records = stage.load_body()(params=params, **others)
+            available[stage.writes.schema_id()] = records
+            outputs[stage.name] = _statistics(records)
     return outputs
+
+
+def _is_ours(stage: Stage) -> bool:
+    return stage.body.partition(".")[0] == "penstock"
 
 
 def make_lock(stages: Sequence[Stage], *, same_results: str | None = None) -> dict[str, LockedStage]:
@@ -61,7 +83,7 @@ def make_lock(stages: Sequence[Stage], *, same_results: str | None = None) -> di
     before = read_lock()
     entries: dict[str, LockedStage] = {}
     for stage in stages:
-        if stage.body.split(".")[0] != "penstock":
+        if not _is_ours(stage):
             continue
         old, current = before.get(stage.name), fingerprint(stage)
         reasons: tuple[str, ...] = ()
@@ -86,7 +108,7 @@ def check_lock(stages: Sequence[Stage], lock: Mapping[str, LockedStage] | None =
     held = read_lock() if lock is None else lock
     problems = []
     for stage in stages:
-        if stage.body.split(".")[0] != "penstock":
+        if not _is_ours(stage):
             continue
         old, current = held.get(stage.name), fingerprint(stage)
         ways = f"Raise its version ({stage.version}), or, where the results are the same, run: penstock stages lock --same-results REASON"

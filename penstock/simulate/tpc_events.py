@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from penstock.simulate import tpc_electronics as electronics
 from penstock.simulate.tpc_auxiliary import IonChamberTruth, simulate_auxiliary
-from penstock.simulate.tpc_ions import GASES, IONS, rigidity_tm, stopping_table
+from penstock.simulate.tpc_ions import GASES, IONS, density_g_per_cm3, rigidity_tm, stopping_table
+from penstock.simulate.tpc_reaction import Emission, draw_emission
 from penstock.simulate.tpc_settings import Gas, Particle, TpcSimulation
-from penstock.simulate.tpc_transport import ENDS, follow_tracks
+from penstock.simulate.tpc_transport import ENDS, follow_random_tracks, follow_tracks, most_steps
 from penstock.tpc.pads import N_PADS, lattice_pads
 
-__all__ = ["SimulatedEvent", "TrackTruth", "simulate_event"]
+__all__ = ["ReactionTruth", "SimulatedEvent", "TrackTruth", "simulate_event"]
 
 TICKS_PER_EVENT = 2_500_000
 """Mean distance of two events on the 100 MHz clock."""
@@ -46,6 +47,14 @@ class TrackTruth(TypedDict):
     ic_amplitude: float
     ic_centroid: float
     ic_multiplicity: int
+
+
+class ReactionTruth(TrackTruth):
+    """The same with the reaction that made the track: excitation energy of the residue, angle in the centre of mass, beam energy."""
+
+    ex: float
+    theta_cm: float
+    beam_ke: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +87,7 @@ class _Reaction:
     start: NDArray[np.float64]
     polar: NDArray[np.float64]
     azimuthal: NDArray[np.float64]
+    emission: Emission | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +114,7 @@ def simulate_event(settings: TpcSimulation, run: int, event: int) -> SimulatedEv
     frib, ion_chamber = simulate_auxiliary(settings, rng, reaction=not downscale)
     if not settings.auxiliary:
         ion_chamber = IonChamberTruth(-1.0, -1.0, -1)
-    points, n_points, ends = _follow(settings, reaction)
+    points, n_points, ends = _follow(settings, reaction, (run, event))
     tracks = [points[i, : n_points[i]] for i in range(len(settings.particles))]
     electrons = _ionise(settings, reaction, [] if downscale else tracks, rng)
     pads, pulses, track_pads = _collect(settings, electrons, rng)
@@ -132,11 +142,14 @@ def _draw_reaction(settings: TpcSimulation, rng: np.random.Generator) -> _Reacti
     vertex = np.append(rng.normal(0, settings.vertex_sigma_mm, size=2), rng.uniform(settings.vertex_z_min_mm, settings.vertex_z_max_mm))
     ke = rng.uniform(settings.ke_min_mev, settings.ke_max_mev, size=n)
     polar = np.deg2rad(rng.uniform(settings.polar_min_deg, settings.polar_max_deg, size=n))
+    emission = draw_emission(settings, vertex[2], rng) if settings.reaction else None
+    if emission is not None:
+        ke, polar = np.array([emission.ke]), np.array([emission.polar])
     azimuthal = rng.uniform(0, 2 * np.pi, size=n)
     if settings.back_to_back:
         azimuthal[1::2] = (azimuthal[: n // 2 * 2 : 2] + np.pi) % (2 * np.pi)
     direction = np.stack([np.sin(polar) * np.cos(azimuthal), np.sin(polar) * np.sin(azimuthal), np.cos(polar)], axis=1)
-    return _Reaction(np.hstack([np.tile(vertex, (n, 1)), direction, ke[:, None]]), polar, azimuthal)
+    return _Reaction(np.hstack([np.tile(vertex, (n, 1)), direction, ke[:, None]]), polar, azimuthal, emission)
 
 
 @cache
@@ -146,17 +159,28 @@ def _stopping(particles: tuple[Particle, ...], gas: Gas, pressure_torr: float) -
     return np.array([t.mev_per_mm for t in tables]), np.array([t.straggling_mev2_per_mm for t in tables])
 
 
-def _follow(settings: TpcSimulation, reaction: _Reaction) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _follow(
+    settings: TpcSimulation, reaction: _Reaction, event: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     ions = [IONS[particle] for particle in settings.particles]
-    return follow_tracks(
+    loss, straggling = _stopping(settings.particles, settings.gas, settings.pressure_torr)
+    steps = (settings.step_mm, settings.max_path_mm)
+    flight = (
         reaction.start,
         np.array([float(ion.charge) for ion in ions]),
         np.array([ion.mass_mev for ion in ions]),
-        _stopping(settings.particles, settings.gas, settings.pressure_torr)[0],
+        loss,
         (settings.magnetic_field_t, settings.electric_field_v_per_m),
         (settings.detector_length_mm, settings.chamber_radius_mm),
-        (settings.step_mm, settings.max_path_mm),
+        steps,
     )
+    if not (settings.multiple_scattering or settings.energy_straggling):
+        return follow_tracks(*flight)
+    rng = np.random.default_rng([settings.seed, *event, 2])
+    deviates = rng.standard_normal((len(ions), most_steps(steps), 3))
+    gas, density = GASES[settings.gas], density_g_per_cm3(settings.gas, settings.pressure_torr)
+    radiation_length_mm = 10.0 * gas.radiation_length_g_per_cm2 / density if settings.multiple_scattering else np.inf
+    return follow_random_tracks(*flight, deviates, radiation_length_mm, straggling * settings.energy_straggling)
 
 
 def _ionise(settings: TpcSimulation, reaction: _Reaction, tracks: list[NDArray[np.float64]], rng: np.random.Generator) -> _Electrons:
@@ -255,7 +279,7 @@ def _truth(
 ) -> TrackTruth:
     ion = IONS[settings.particles[track]]
     x, y, z, _, _, _, ke = (float(v) for v in reaction.start[track])
-    return TrackTruth(
+    truth = TrackTruth(
         event=event,
         track=track,
         particle=settings.particles[track],
@@ -276,3 +300,6 @@ def _truth(
         ic_centroid=trigger[1].centroid,
         ic_multiplicity=trigger[1].multiplicity,
     )
+    if reaction.emission is None:
+        return truth
+    return ReactionTruth(**truth, ex=reaction.emission.ex, theta_cm=reaction.emission.theta_cm, beam_ke=reaction.emission.beam_ke)

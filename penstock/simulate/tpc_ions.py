@@ -34,7 +34,8 @@ class GasData:
     """A gas of one element.
 
     ``mass_numbers`` is the sum over a molecule, `fit` the coefficients A1 to A5 of Andersen and Ziegler, ``mean_ev`` the
-    mean excitation energy (ICRU report 49), ``w_ev`` the energy that sets one electron free.
+    mean excitation energy (ICRU report 49), ``w_ev`` the energy that sets one electron free; radiation lengths of the
+    Particle Data Group.
     """
 
     charge: int
@@ -44,6 +45,7 @@ class GasData:
     fit: tuple[float, float, float, float, float]
     mean_ev: float
     w_ev: float
+    radiation_length_g_per_cm2: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,9 @@ IONS: dict[Particle, Ion] = {
 }
 HYDROGEN_FIT = (1.262, 1.44, 242.6, 12000.0, 0.1159)
 GASES: dict[Gas, GasData] = {
-    "H2": GasData(1, 1.008, 2, 2, HYDROGEN_FIT, 19.2, 36.5),
-    "D2": GasData(1, 2.014, 4, 2, HYDROGEN_FIT, 19.2, 36.5),
-    "He": GasData(2, 4.0026, 4, 1, (1.229, 1.397, 484.5, 5873.0, 0.05225), 41.8, 41.3),
+    "H2": GasData(1, 1.008, 2, 2, HYDROGEN_FIT, 19.2, 36.5, 63.04),
+    "D2": GasData(1, 2.014, 4, 2, HYDROGEN_FIT, 19.2, 36.5, 125.97),
+    "He": GasData(2, 4.0026, 4, 1, (1.229, 1.397, 484.5, 5873.0, 0.05225), 41.8, 41.3, 94.32),
 }
 EFFECTIVE_CHARGE = (0.2865, 0.1266, -0.001429, 0.02402, -0.01135, 0.001475)
 """Coefficients of Ziegler, Biersack and Littmark for helium, in powers of ln(keV/u)."""

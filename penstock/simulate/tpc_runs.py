@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from penstock.formats.attpc_write import Compression, Layout, RawEvent, ScalerRecord, write_run_file
 from penstock.simulate.tpc_auxiliary import scaler_words
-from penstock.simulate.tpc_events import TrackTruth, simulate_event
+from penstock.simulate.tpc_events import ReactionTruth, TrackTruth, simulate_event
 from penstock.simulate.tpc_settings import TpcSimulation
 
 __all__ = ["truth_path", "truth_table", "write_run"]
@@ -29,6 +29,9 @@ UNITS = {
     "path_mm": "mm",
     "ic_amplitude": "ADC",
     "ic_centroid": "sample",
+    "ex": "MeV",
+    "theta_cm": "rad",
+    "beam_ke": "MeV",
 }
 ARROW_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
@@ -82,7 +85,7 @@ def truth_path(path: Path) -> Path:
 
 def truth_table(rows: list[TrackTruth], settings: TpcSimulation) -> pa.Table:
     """The truth as an Arrow table, a row a track; units in the fields' metadata, settings as JSON in the table's."""
-    columns = get_type_hints(TrackTruth)
+    columns = get_type_hints(ReactionTruth if settings.reaction else TrackTruth)
     fields = [pa.field(name, ARROW_TYPES[kind], metadata={"unit": UNITS.get(name, "")}) for name, kind in columns.items()]
     schema = pa.schema(fields, metadata={"settings": settings.model_dump_json()})
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)

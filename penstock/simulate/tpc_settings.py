@@ -33,6 +33,23 @@ class TpcSimulation(Params):
     """Greatest angle to the beam."""
     back_to_back: bool = True
     """Every second particle leaves opposite, in azimuth, to the one before."""
+    reaction: str = ""
+    """A(b,c)D whose ejectile leaves the vertex; its energy and angle follow from the kinematics. Empty: energies and angles as above."""
+    beam: Literal["first", "second"] = "first"
+    """Which nucleus of A(b,c)D moves: the first (inverse kinematics) or the second."""
+    beam_energy_mev: PositiveFloat = 160.0
+    """Kinetic energy of the beam before the window of a chamber with `reaction`."""
+    excitations_mev: tuple[NonNegativeFloat, ...] = Field(default=(0.0,), min_length=1)
+    """Excitation energies of the residue, all equally likely."""
+    theta_cm_min_deg: float = Field(default=0.0, ge=0, le=180)
+    """Least angle of the ejectile in the centre of mass."""
+    theta_cm_max_deg: float = Field(default=180.0, ge=0, le=180)
+    """Greatest angle of the ejectile in the centre of mass; between the two it is isotropic."""
+    window: str = "C10H8O4"
+    """Formula of the entrance window."""
+    window_thickness_ug_per_cm2: NonNegativeFloat = 0.0
+    """Areal density of the entrance window."""
+
     vertex_z_min_mm: NonNegativeFloat = 150.0
     """Nearest vertex to the window."""
     vertex_z_max_mm: NonNegativeFloat = 600.0
@@ -57,6 +74,10 @@ class TpcSimulation(Params):
     max_path_mm: float = Field(default=6000.0, gt=0, le=50000)
     """A track is followed no longer than this."""
 
+    multiple_scattering: bool = False
+    """Let the tracks scatter on the gas (Highland)."""
+    energy_straggling: bool = False
+    """Let the energy loss along the tracks fluctuate (Bohr)."""
     fano_factor: float = Field(default=0.2, gt=0, le=1)
     """Variance over mean of the number of electrons that a given energy sets free."""
     transverse_diffusion_mm_per_sqrt_m: NonNegativeFloat = 3.0
@@ -113,6 +134,7 @@ class TpcSimulation(Params):
         for low, high in (
             ("ke_min_mev", "ke_max_mev"),
             ("polar_min_deg", "polar_max_deg"),
+            ("theta_cm_min_deg", "theta_cm_max_deg"),
             ("vertex_z_min_mm", "vertex_z_max_mm"),
             ("vertex_z_max_mm", "detector_length_mm"),
         ):
@@ -122,4 +144,6 @@ class TpcSimulation(Params):
             raise ValueError(
                 f"window_time_bucket ({self.window_time_bucket!r}) must be later than micromegas_time_bucket ({self.micromegas_time_bucket!r})"
             )
+        if self.reaction and len(self.particles) > 1:
+            raise ValueError(f"a reaction has one ejectile, but particles ({self.particles!r}) names {len(self.particles)}")
         return self

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from penstock.kernels import jit
 
-__all__ = ["ENDS", "End", "follow_tracks"]
+__all__ = ["ENDS", "End", "follow_random_tracks", "follow_tracks", "most_steps"]
 
 End = Literal["stopped", "zedge", "redge", "maxpath"]
 ENDS: tuple[End, ...] = ("stopped", "zedge", "redge", "maxpath")
@@ -21,6 +21,9 @@ FRACTION_PER_STEP = 0.1
 SHORTEST_STEP_MM = 0.02
 EXTRA_POINTS = 400
 """Room for the shorter steps near the end of the range."""
+HIGHLAND_MEV, HIGHLAND_LOG = 13.6, 0.038
+USUAL_PATH_MM = 500.0
+"""The logarithm of Highland's formula is that of this path, so that it does not depend on the steps."""
 
 
 @jit
@@ -64,6 +67,38 @@ def _advance(
 
 
 @jit
+def _scatter(state: NDArray[np.float64], sigma: float, deviates: NDArray[np.float64]) -> None:
+    """Turn the direction by two angles at right angles to it, of standard deviation `sigma` each."""
+    ux, uy, uz = state[3], state[4], state[5]
+    across = np.sqrt(ux * ux + uy * uy)
+    if across < 1e-9:
+        ax, ay = 1.0, 0.0
+    else:
+        ax, ay = -uy / across, ux / across
+    bx, by, bz = -uz * ay, uz * ax, ux * ay - uy * ax
+    state[3] += sigma * (deviates[0] * ax + deviates[1] * bx)
+    state[4] += sigma * (deviates[0] * ay + deviates[1] * by)
+    state[5] += sigma * deviates[1] * bz
+    state[3:6] /= np.sqrt(state[3] ** 2 + state[4] ** 2 + state[5] ** 2)
+
+
+@jit
+def _highland(ke: float, charge: float, mass: float, step: float, radiation_length: float) -> float:
+    """Standard deviation of the scattering angle in a plane (Highland; Lynch and Dahl, NIM B 58 (1991) 6)."""
+    ke = max(ke, STOP_MEV)
+    energy = ke + mass
+    beta_p = ke * (ke + 2.0 * mass) / energy
+    beta2 = beta_p / energy
+    log_factor = 1.0 + HIGHLAND_LOG * np.log(USUAL_PATH_MM * charge**2 / (radiation_length * beta2))
+    return float(HIGHLAND_MEV * charge / beta_p * np.sqrt(step / radiation_length) * log_factor)
+
+
+def most_steps(steps: tuple[float, float]) -> int:
+    """Greatest number of points of a track, for the longest step and path."""
+    return int(steps[1] / steps[0]) + EXTRA_POINTS
+
+
+@jit
 def follow_tracks(
     start: NDArray[np.float64],
     charge: NDArray[np.float64],
@@ -73,7 +108,7 @@ def follow_tracks(
     bounds: tuple[float, float],
     steps: tuple[float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Places and energies along tracks, up to where each ends.
+    """Places and energies along tracks that neither scatter nor straggle, up to where each ends.
 
     Fourth-order Runge-Kutta in path length; a step takes at most a tenth of the energy that is left. The last point is
     the first one at rest or outside.
@@ -101,6 +136,41 @@ def follow_tracks(
         (tracks,): points of each track.
     ends
         (tracks,): how each ended, index into `ENDS`.
+    """
+    still = np.zeros((start.shape[0], 0, 3))
+    return follow_random_tracks(start, charge, mass_mev, loss_mev_per_mm, fields, bounds, steps, still, np.inf, np.zeros(start.shape[0]))
+
+
+@jit
+def follow_random_tracks(
+    start: NDArray[np.float64],
+    charge: NDArray[np.float64],
+    mass_mev: NDArray[np.float64],
+    loss_mev_per_mm: NDArray[np.float64],
+    fields: tuple[float, float],
+    bounds: tuple[float, float],
+    steps: tuple[float, float],
+    deviates: NDArray[np.float64],
+    radiation_length_mm: float,
+    straggling_mev2_per_mm: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """`follow_tracks` with multiple scattering and straggling at each step.
+
+    Parameters
+    ----------
+    start, charge, mass_mev, loss_mev_per_mm, fields, bounds, steps
+        As there.
+    deviates
+        (tracks, `most_steps`, 3): standard normal deviates, two for the angles and one for the energy; (tracks, 0, 3) for none.
+    radiation_length_mm
+        Radiation length of the gas; infinite for no scattering.
+    straggling_mev2_per_mm
+        (tracks,): Bohr's variance of the energy loss; 0 for no straggling.
+
+    Returns
+    -------
+    points, n_points, ends
+        As there.
     """
     step_max, path_max = steps
     capacity = int(path_max / step_max) + EXTRA_POINTS
@@ -130,5 +200,9 @@ def follow_tracks(
             if slopes[0, 6] < 0.0:
                 step = min(step, max(-FRACTION_PER_STEP * state[6] / slopes[0, 6], SHORTEST_STEP_MM))
             _advance(state, slopes, step, ion, fields, loss)
+            if deviates.shape[1] > 0:
+                if radiation_length_mm < np.inf:
+                    _scatter(state, _highland(state[6], ion[0], ion[1], step, radiation_length_mm), deviates[track, count])
+                state[6] += np.sqrt(straggling_mev2_per_mm[track] * step) * deviates[track, count, 2]
             path += step
     return points, n_points, ends

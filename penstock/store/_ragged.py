@@ -1,7 +1,8 @@
 """Ragged tables as HDF5: flat columns; each parent row knows the first row and the number of its rows.
 
 Every block begins on a chunk border, so that commit appends compressed chunks without decoding them. Rows between
-the end of a block and the next chunk border belong to no parent row and are zero.
+the end of a block and the next chunk border belong to no parent row and are zero. A column whose rows are arrays has their
+dimensions as well; its chunks hold whole rows.
 """
 
 from __future__ import annotations
@@ -43,14 +44,16 @@ def write_block(path: Path, records: Records, block: int) -> None:
 def _write_column(group: h5g.GroupID, name: str, values: NDArray[Any], size: int, chunk: int) -> None:
     """One dataset of whole chunks. h5py's own calls take longer than the compression of so little data."""
     layout = h5p.create(h5p.DATASET_CREATE)
-    layout.set_chunk((chunk,))
+    shape = values.shape[1:]
+    layout.set_chunk((chunk, *shape))
     layout.set_shuffle()
     layout.set_deflate(_FILTERS["compression_opts"])
     layout.set_obj_track_times(False)
-    dataset = h5d.create(group, name.encode(), h5t.py_create(values.dtype), h5s.create_simple((size,), (h5s.UNLIMITED,)), layout)
+    space = h5s.create_simple((size, *shape), (h5s.UNLIMITED, *shape))
+    dataset = h5d.create(group, name.encode(), h5t.py_create(values.dtype), space, layout)
     if values.size:
-        whole = np.zeros(size, dtype=values.dtype)
-        whole[: values.size] = values
+        whole = np.zeros((size, *shape), dtype=values.dtype)
+        whole[: len(values)] = values
         dataset.write(h5s.ALL, h5s.ALL, whole)
 
 
@@ -177,7 +180,8 @@ def _create(file: h5py.File, schema: type[Records], rows: Mapping[str, int], blo
                 f"rows outside every [{table.name}_first, {table.name}_first + {table.name}_count) of {table.per} are padding"
             )
         for column in table.columns:
-            dataset = group.create_dataset(column.name, shape=(size,), maxshape=(None,), dtype=column.dtype, chunks=(chunk,), **_FILTERS)
+            shape, most, whole = ((first, *column.shape) for first in (size, None, chunk))
+            dataset = group.create_dataset(column.name, shape=shape, maxshape=most, dtype=column.dtype, chunks=whole, **_FILTERS)
             dataset.attrs["units"] = column.unit
             if column.doc:
                 dataset.attrs["description"] = column.doc
@@ -206,6 +210,7 @@ def _first_column(schema: type[Records], table: Table) -> str:
 
 
 def _copy_chunks(source: h5d.DatasetID, target: h5d.DatasetID, base: int, chunk: int) -> None:
+    inner = (0,) * (source.rank - 1)
     for start in range(0, source.shape[0], chunk):
-        mask, data = source.read_direct_chunk((start,))
-        target.write_direct_chunk((base + start,), data, mask)
+        mask, data = source.read_direct_chunk((start, *inner))
+        target.write_direct_chunk((base + start, *inner), data, mask)

@@ -13,7 +13,7 @@ from penstock.tpc.params import EstimateParams
 from penstock.tpc.schemas import Clusters, Estimates
 from penstock.tpc.spiral import FULL_TURN, LEAST_REST, POWER, arc_length, fit_pitch, fit_spiral, nearest_to_axis, spiral_radius
 
-__all__ = ["estimate_tracks"]
+__all__ = ["estimate_tracks", "explain_tracks"]
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -28,6 +28,9 @@ ARC_SAMPLES = 1000
 """Pieces of the polyline that measures the length of way."""
 
 MM_PER_M = 1000.0
+
+TRACK, FEW_POINTS, NO_DIRECTION, NO_SPIRAL, FAR_VERTEX, WRONG_WAY, NO_LENGTH = range(7)
+"""What becomes of a cluster: a row, or why not."""
 
 
 def estimate_tracks(clusters: Clusters, params: EstimateParams) -> Estimates:
@@ -45,19 +48,9 @@ def estimate_tracks(clusters: Clusters, params: EstimateParams) -> Estimates:
     estimates
         One row a cluster that has enough points, a direction, and a vertex near to the beam axis.
     """
-    points, offsets = clusters["points"], clusters.offsets["points"]
-    directions = clusters["clusters"]["direction"].astype(np.int64)
-    rows = np.stack([points[name].astype(np.float64) for name in ("x", "y", "z", "integral")])
-    values, accepted = _estimate_all(
-        rows,
-        offsets,
-        directions,
-        params.min_total_trajectory_points,
-        params.smoothing_factor,
-        params.magnetic_field_t,
-        params.beam_region_radius_mm,
-        params.small_pad_radius_mm,
-    )
+    values, outcomes = _judge_clusters(clusters, params)
+    accepted = outcomes == TRACK
+    directions = clusters["clusters"]["direction"]
     of_event = np.repeat(np.arange(clusters.n_events), np.diff(clusters.offsets["clusters"]))[accepted]
     events = clusters["events"]
     columns = {name: events[name][of_event] for name in ("event", "orig_run", "orig_event")}
@@ -75,27 +68,80 @@ def estimate_tracks(clusters: Clusters, params: EstimateParams) -> Estimates:
     )
 
 
+def explain_tracks(clusters: Clusters, params: EstimateParams) -> list[str]:
+    """Why each cluster gives no row of `estimate_tracks`, in words; nothing where it gives one.
+
+    Parameters
+    ----------
+    clusters, params
+        As for `estimate_tracks`.
+
+    Returns
+    -------
+    reasons
+        One text a cluster.
+    """
+    values, outcomes = _judge_clusters(clusters, params)
+    sizes, directions = np.diff(clusters.offsets["points"]), clusters["clusters"]["direction"]
+    reasons = []
+    for i, (x, y, polar) in enumerate(values[:, [0, 1, 6]].tolist()):
+        ways = ("micromegas", "window") if directions[i] > 0 else ("window", "micromegas")
+        reasons.append(
+            {
+                TRACK: "",
+                FEW_POINTS: f"{sizes[i]} points, fewer than min_total_trajectory_points ({params.min_total_trajectory_points})",
+                NO_DIRECTION: "its direction is undecided",
+                NO_SPIRAL: "no spiral fits its first turn",
+                FAR_VERTEX: f"its vertex lies {math.hypot(x, y):.1f} mm from the axis, beyond beam_region_radius_mm ({params.beam_region_radius_mm:g})",
+                WRONG_WAY: f"it turns as a particle that runs to the {ways[0]}, but its slope (polar {math.degrees(polar):.1f}°) runs to the {ways[1]}",
+                NO_LENGTH: f"it has no length within small_pad_radius_mm ({params.small_pad_radius_mm:g})",
+            }[int(outcomes[i])]
+        )
+    return reasons
+
+
+def _judge_clusters(clusters: Clusters, params: EstimateParams) -> tuple[F8, I8]:
+    """Values of each cluster, (clusters, 13), and what becomes of it."""
+    points = clusters["points"]
+    values, outcomes = _estimate_all(
+        np.stack([points[name].astype(np.float64) for name in ("x", "y", "z", "integral")]),
+        clusters.offsets["points"],
+        clusters["clusters"]["direction"].astype(np.int64),
+        params.min_total_trajectory_points,
+        params.smoothing_factor,
+        params.magnetic_field_t,
+        params.beam_region_radius_mm,
+        params.small_pad_radius_mm,
+    )
+    return values, outcomes
+
+
 @jit
 def _estimate_all(
     rows: F8, offsets: I8, directions: I8, fewest: int, smoothing: float, field: float, beam_radius: float, small_radius: float
-) -> tuple[F8, NDArray[np.bool_]]:
-    """Values of each cluster, (clusters, 13), and which clusters are tracks."""
+) -> tuple[F8, I8]:
+    """Values of each cluster as far as it was followed, (clusters, 13), and what becomes of it, (clusters,)."""
     n = len(offsets) - 1
-    values, accepted = np.zeros((n, 13)), np.zeros(n, np.bool_)
+    values, outcomes = np.zeros((n, 13)), np.zeros(n, np.int64)
     for i in range(n):
-        if directions[i] == 0 or offsets[i + 1] - offsets[i] < fewest:
+        if offsets[i + 1] - offsets[i] < fewest:
+            outcomes[i] = FEW_POINTS
+            continue
+        if directions[i] == 0:
+            outcomes[i] = NO_DIRECTION
             continue
         x, y, z, charge = rows[:, offsets[i] : offsets[i + 1]]
         knots, heights, curvatures = smooth_splines(z.copy(), np.stack((x, y, charge)), smoothing)
         smooth = _in_time_order(z, knots, heights, directions[i])
         shape, farthest = _estimate_shape(smooth[0], smooth[1], smooth[2], field)
-        if not _is_track(shape, directions[i], beam_radius):
+        values[i, :9] = shape
+        outcomes[i] = _judge_shape(shape, directions[i], beam_radius)
+        if outcomes[i] != TRACK:
             continue
-        loss = _estimate_loss(smooth, farthest, small_radius, knots, heights[:2], curvatures[:2])
-        if loss[3] > 0.0:
-            values[i, :9], values[i, 9:] = shape, loss
-            accepted[i] = True
-    return values, accepted
+        values[i, 9:] = _estimate_loss(smooth, farthest, small_radius, knots, heights[:2], curvatures[:2])
+        if not values[i, 12] > 0.0:
+            outcomes[i] = NO_LENGTH
+    return values, outcomes
 
 
 @jit
@@ -160,14 +206,14 @@ def _estimate_shape(x: F8, y: F8, z: F8, field: float) -> tuple[F8, int]:
 
 
 @jit
-def _is_track(shape: F8, direction: int, beam_radius: float) -> bool:
+def _judge_shape(shape: F8, direction: int, beam_radius: float) -> int:
     """Whether a track starts in the beam region and runs the way that it turns."""
     if not np.all(np.isfinite(shape)) or shape[8] <= 0.0:
-        return False
+        return NO_SPIRAL
     if math.hypot(shape[0], shape[1]) > beam_radius:
-        return False
+        return FAR_VERTEX
     forward = bool(shape[6] < math.pi / 2.0)
-    return forward == (direction > 0)
+    return TRACK if forward == (direction > 0) else WRONG_WAY
 
 
 @jit

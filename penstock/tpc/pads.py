@@ -47,11 +47,11 @@ def pad_plane() -> PadMap:
     -------
     PadMap
         x and y in mm (mid height of each triangle, as in the detector group's own map), scale 0.5 or 1.0, time offset
-        0 time buckets. Row number = pad number. Arrays are read-only.
+        0 time buckets, gain 1. Row number = pad number. Arrays are read-only.
     """
     geometry = _geometry()
-    columns = {"x": geometry[:, 0], "y": geometry[:, 1], "scale": geometry[:, 2], "time_offset": np.zeros(N_PADS)}
-    return _frozen(columns)
+    columns = {"x": geometry[:, 0], "y": geometry[:, 1], "scale": geometry[:, 2]}
+    return _frozen({**columns, "time_offset": np.zeros(N_PADS), "gain": np.ones(N_PADS)})
 
 
 def pad_map(overrides: Mapping[str, Path]) -> PadMap:
@@ -60,7 +60,7 @@ def pad_map(overrides: Mapping[str, Path]) -> PadMap:
     Parameters
     ----------
     overrides
-        CSV file of each role: ``pad_xy``, ``pad_scale``, ``pad_time``.
+        CSV file of each role: ``pad_xy``, ``pad_scale``, ``pad_time``, ``pad_gain``.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def read_pad_csv(path: Path, role: str) -> dict[str, NDArray[np.float64]]:
     path
         The file.
     role
-        ``pad_xy`` (x and y in mm), ``pad_scale`` (0.5 small, 1.0 big) or ``pad_time`` (time buckets).
+        ``pad_xy`` (x and y in mm), ``pad_scale`` (0.5 small, 1.0 big), ``pad_time`` (time buckets) or ``pad_gain``.
 
     Returns
     -------
@@ -93,7 +93,8 @@ def read_pad_csv(path: Path, role: str) -> dict[str, NDArray[np.float64]]:
     Raises
     ------
     ConfigError
-        Unknown role, unreadable file, wrong number of rows, or a value that is not a finite number.
+        Unknown role, unreadable file, wrong number of rows, a value that is not a finite number, or a gain that is not
+        positive.
     """
     if role not in PadMap.csv_roles:
         raise ConfigError(
@@ -184,6 +185,8 @@ def _numbers(fields: list[str], names: tuple[str, ...], where: str) -> list[floa
             raise ConfigError(f"{where}: found {text!r} for {name}, expected a number") from None
         if not math.isfinite(number):
             raise ConfigError(f"{where}: found {text!r} for {name}, expected a finite number")
+        if name == "gain" and number <= 0:
+            raise ConfigError(f"{where}: found {text!r} for {name}, expected a positive number")
         numbers.append(number)
     return numbers
 

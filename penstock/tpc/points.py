@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.schema import Rejection
+from penstock.formats.traces import SIS3300
 from penstock.kernels import jit
 from penstock.kernels.baseline import LowPass, flatten_trace, load_trace, low_pass
 from penstock.kernels.peaks import find_pulses
+from penstock.tpc.field import undo_drift
 from penstock.tpc.params import IonChamberParams, PointParams, PulseParams
-from penstock.tpc.schemas import PadMap, PointCloud, Traces
+from penstock.tpc.schemas import FieldMap, PadMap, PointCloud, Traces
 
 __all__ = ["find_points"]
 
@@ -36,7 +38,7 @@ SAMPLE, SHIFT, AMPLITUDE, INTEGRAL = range(4)
 """What is kept of a pulse: highest sample, from there to the vertex, height and sum above the baseline."""
 
 
-def find_points(traces: Traces, params: PointParams, pads: PadMap) -> PointCloud:
+def find_points(traces: Traces, params: PointParams, pads: PadMap, field: FieldMap | None = None) -> PointCloud:
     """The point cloud of each event, and its ion-chamber pulse.
 
     Traces of unknown pads, of pads in the beam, without a pulse or with too many give no point. Points stand in
@@ -49,7 +51,10 @@ def find_points(traces: Traces, params: PointParams, pads: PadMap) -> PointCloud
     params
         How pulses are found and placed.
     pads
-        Where pads are, and what is added to the time of their pulses.
+        Where pads are, what is added to the time of their pulses, and by what their charge is multiplied.
+    field
+        Where electrons land in the real electric field; points go back to where they started. Without, or without rows,
+        electrons drift straight along the axis.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def find_points(traces: Traces, params: PointParams, pads: PadMap) -> PointCloud
     rejections = _rejections(traces, params)
     rejected = np.zeros(traces.n_events, np.bool_)
     rejected[[r.index for r in rejections]] = True
-    points, offsets = _place(traces, params, pads, rejected)
+    points, offsets = _place(traces, params, pads, field, rejected)
     columns = {
         "events": {
             **{name: np.array(events[name]) for name in ("event", "orig_run", "orig_event", "timestamp")},
@@ -85,7 +90,9 @@ def _rejections(traces: Traces, params: PointParams) -> list[Rejection]:
     return sorted(rejections, key=lambda r: r.index)
 
 
-def _place(traces: Traces, params: PointParams, pads: PadMap, rejected: NDArray[np.bool_]) -> tuple[dict[str, NDArray[Any]], I8]:
+def _place(
+    traces: Traces, params: PointParams, pads: PadMap, field: FieldMap | None, rejected: NDArray[np.bool_]
+) -> tuple[dict[str, NDArray[Any]], I8]:
     """Columns of all points in order, and the offsets of the events."""
     plane, offsets = pads["pads"], traces.offsets["pads"]
     usable = np.hypot(plane["x"], plane["y"]) >= params.beam_pad_radius_mm
@@ -98,16 +105,18 @@ def _place(traces: Traces, params: PointParams, pads: PadMap, rejected: NDArray[
     pad = np.repeat(numbers, counts)
     time = found[:, SAMPLE] + found[:, SHIFT] + plane["time_offset"][pad]
     drift = (params.window_time_bucket - time) / (params.window_time_bucket - params.micromegas_time_bucket)
-    z = drift * params.detector_length_mm
+    x, y, z = plane["x"][pad], plane["y"][pad], drift * params.detector_length_mm
+    if field is not None and field.n_events:
+        x, y, z = undo_drift(x, y, z, field, params.detector_length_mm)
     point_offsets = np.concatenate([[0], np.cumsum(counts)])[offsets].astype(np.int64)
     order = _order(z, pad, time, point_offsets)
     pad = pad[order]
     columns = {
-        "x": plane["x"][pad],
-        "y": plane["y"][pad],
+        "x": x[order],
+        "y": y[order],
         "z": z[order],
-        "amplitude": found[order, AMPLITUDE],
-        "integral": found[order, INTEGRAL],
+        "amplitude": found[order, AMPLITUDE] * plane["gain"][pad],
+        "integral": found[order, INTEGRAL] * plane["gain"][pad],
         "time": time[order],
         "pad": pad,
         "scale": plane["scale"][pad],
@@ -120,10 +129,11 @@ def _ion_chamber(traces: Traces, params: IonChamberParams) -> dict[str, F8]:
     columns = {name: np.full(traces.n_events, -1.0) for name in ("ic_amplitude", "ic_integral", "ic_centroid", "ic_multiplicity")}
     frib, offsets = traces["frib"], traces.offsets["frib"]
     event = np.repeat(np.arange(traces.n_events), np.diff(offsets))
-    chosen = frib["channel"] == ION_CHAMBER_CHANNEL
-    for length in np.unique(frib["length"][chosen]):
-        rows = np.flatnonzero(chosen & (frib["length"] == length))
-        counts, pulses = _pulses(traces.frib_samples[rows, :length], np.ones(len(rows), np.bool_), params, int(length), ION_CHAMBER_WIDTH)
+    lengths = traces.frib_lengths
+    chosen = (frib["module"] == SIS3300) & (frib["channel"] == ION_CHAMBER_CHANNEL)
+    for length in np.unique(lengths[chosen]):
+        rows = np.flatnonzero(chosen & (lengths == length))
+        counts, pulses = _pulses(traces.frib_traces(rows), np.ones(len(rows), np.bool_), params, int(length), ION_CHAMBER_WIDTH)
         late = (np.arange(pulses.shape[1]) < counts[:, None]) & (pulses[..., SAMPLE] > params.delay_time_bucket)
         columns["ic_multiplicity"][event[rows]] = late.sum(axis=1)
         some = np.flatnonzero(late.any(axis=1))

@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from penstock.core.canonical import Json, Key, digest_key
 from penstock.core.params import Params
 from penstock.core.selection import EventSelection, RunRange
-from penstock.tpc.params import ClusterParams, EstimateParams, PointParams
+from penstock.tpc.params import ClusterParams, EstimateParams, FitParams, KinematicsParams, MeshParams, PointParams
 
 __all__ = ["ProcessRequest", "TpcOverrides", "overrides_model"]
 
@@ -27,6 +27,14 @@ _UNITS = {
     "_length_mm": "mm",
     "_epsilon_mm": "mm",
     "_field_t": "T",
+    "_torr": "Torr",
+    "_mev": "MeV",
+    "_deg": "deg",
+    "_temperature_k": "K",
+    "_v_per_m": "V/m",
+    "_ug_per_cm2": "µg/cm²",
+    "_path_max_mm": "mm",
+    "_buckets": "time buckets",
 }
 _LEFT_OUT: Any = SkipJsonSchema[None]  # type: ignore[misc]  # for mypy it is an alias
 """None, which a field may hold and the form need not show."""
@@ -79,6 +87,17 @@ def _describe(info: FieldInfo) -> str:
     return f"{info.description} ({notes})"
 
 
+_STAGES: dict[str, type[Params]] = {
+    "points": PointParams,
+    "clusters": ClusterParams,
+    "estimates": EstimateParams,
+    "mesh": MeshParams,
+    "fits": FitParams,
+    "kinematics": KinematicsParams,
+}
+"""Stages whose parameters stand in the form; those of others go by path."""
+
+
 if TYPE_CHECKING:
     TpcOverrides: TypeAlias = BaseModel
 else:
@@ -88,7 +107,7 @@ else:
         __doc__="Parameters of the TPC stages that win over preset and experiment.toml.",
         **{
             stage: (model, Field(default_factory=model, title=f"tpc.{stage}", description=params.__doc__))
-            for stage, params in (("points", PointParams), ("clusters", ClusterParams), ("estimates", EstimateParams))
+            for stage, params in _STAGES.items()
             for model in [overrides_model(params, f"{stage.capitalize()}Overrides")]
         },
     )
@@ -112,7 +131,7 @@ class ProcessRequest(BaseModel):
     """Named set of parameters of the instrument. The one of experiment.toml if left out."""
 
     stages: list[str] = Field(default=[], title="Stages")
-    """Stages wanted, with all that they need: tpc.points, tpc.clusters, tpc.estimates. The whole pipeline if empty."""
+    """Stages wanted, with all that they need: tpc.points, tpc.clusters, tpc.estimates, tpc.fits. The whole pipeline if empty."""
 
     overrides: TpcOverrides = Field(default_factory=TpcOverrides, title="Parameters of the TPC stages")
     """Values set here win over preset and experiment.toml."""

@@ -9,9 +9,26 @@ from __future__ import annotations
 from typing import ClassVar
 
 from penstock.core.schema import Column, Records, Table
-from penstock.formats.traces import ORIGIN, Traces
+from penstock.formats.traces import HARDWARE, ORIGIN, Traces
 
-__all__ = ["Clusters", "Estimates", "PadMap", "PointCloud", "Traces"]
+__all__ = [
+    "MESH_SAMPLES",
+    "READOUT_NOTES",
+    "Clusters",
+    "Electronics",
+    "Estimates",
+    "FieldMap",
+    "Fits",
+    "GasTable",
+    "Gates",
+    "Kinematics",
+    "PadMap",
+    "PointCloud",
+    "Readout",
+    "StoppingTables",
+    "Traces",
+    "TrackMesh",
+]
 
 ION_CHAMBER = (
     Column("ic_amplitude", "f4", "ADC", "height of the triggering ion-chamber pulse, -1 where there is none"),
@@ -23,7 +40,11 @@ ION_CHAMBER = (
 
 
 class PointCloud(Records):
-    """Points of each event in space, with charge: one point a pulse on a pad, ascending in z within an event."""
+    """Points of each event in space, with charge: one point a pulse on a pad, ascending in z within an event.
+
+    With a `FieldMap`, x, y and z are those of the place where the charge was set free; amplitude and integral are
+    multiplied by the gain of the pad.
+    """
 
     name = "tpc.points"
     version = 1
@@ -134,9 +155,299 @@ class PadMap(Records):
                 Column("y", "f8", "mm", "centroid"),
                 Column("scale", "f8", "", "0.5 small, 1.0 big"),
                 Column("time_offset", "f8", "bucket", "added to the time of a pulse"),
+                Column("gain", "f8", "", "height and integral of a pulse are multiplied by it"),
             ),
             per=None,
         ),
     )
-    csv_roles: ClassVar[dict[str, tuple[str, ...]]] = {"pad_xy": ("x", "y"), "pad_scale": ("scale",), "pad_time": ("time_offset",)}
+    csv_roles: ClassVar[dict[str, tuple[str, ...]]] = {
+        "pad_xy": ("x", "y"),
+        "pad_scale": ("scale",),
+        "pad_time": ("time_offset",),
+        "pad_gain": ("gain",),
+    }
     """Which columns a user's CSV file of each role replaces."""
+
+
+class Electronics(Records):
+    """Which detector hangs on which channel of the GET electronics; one row a channel. An asset, from a CSV file.
+
+    Without rows, channels keep what the run file says of them.
+    """
+
+    name = "tpc.electronics"
+    version = 1
+    storage = "raw"
+    tables = (
+        Table(
+            "channels",
+            (
+                *HARDWARE,
+                Column("set", "i2", "", "-1 the pad plane, else the silicon set as in tpc.traces"),
+                Column("number", "i2", "", "pad, or channel of the silicon detector"),
+            ),
+            per=None,
+        ),
+    )
+
+
+READOUT_NOTES = (
+    Column("frames", "i8", "", "frames with samples in the .graw files"),
+    Column("skipped_frames", "i8", "", "frames without samples: topology, MuTanT, merged"),
+    Column("refused_frames", "i8", "", "frames whose header contradicts itself"),
+    Column("truncated_frames", "i8", "", "frames cut by the end of a file; their board lacks in the event"),
+    Column("gaps", "i8", "", "places where no frame begins where one should"),
+    Column("lost_bytes", "i8", "byte", "in cut frames and gaps"),
+    Column("repeated_frames", "i8", "", "frames that came twice"),
+    Column("late_frames", "i8", "", "frames that came after those of later events"),
+    Column("repaired_counts", "i8", "", "frames whose number of items did not fit their size"),
+    Column("recordings", "i8", "", "runs of the GET electronics in the files: more than 1 where event ids start anew"),
+    Column("incomplete_events", "i8", "", "events that lack a board"),
+    Column("events_with_unlike_times", "i8", "", "events whose boards state different times"),
+    Column("crate_events", "i8", "", "physics items in the .evt files"),
+    Column("crate_truncated", "i8", "", "items cut by the end of a file"),
+    Column("crate_skipped", "i8", "", "items of unknown types"),
+    Column("crate_lost_bytes", "i8", "byte", "that belong to no whole item"),
+    Column("events_without_crate", "i8", "", "events without an item of the crate"),
+    Column("crate_without_event", "i8", "", "items of the crate without an event"),
+    Column("unlike_clocks", "i8", "", "events before which the two clocks did not advance alike"),
+    Column("bad_items", "i8", "", "samples without a place"),
+    Column("damaged_crate_events", "i8", "", "items of the crate that end before they should"),
+)
+"""What is counted of the files of a run."""
+
+
+class Readout(Records):
+    """How whole the files of a run are: what was found, what is missing, what was skipped. What is not known is -1."""
+
+    name = "tpc.readout"
+    version = 1
+    storage = "parquet"
+    tables = (
+        Table("run", (Column("run", "i8", "", "run number"), Column("events", "i8", "", "events of the run"), *READOUT_NOTES)),
+        Table(
+            "boards",
+            (
+                Column("cobo", "i8"),
+                Column("asad", "i8"),
+                Column("missing", "i8", "", "events that lack the board"),
+            ),
+        ),
+        Table(
+            "incomplete",
+            (
+                Column("event", "i8", "", "number of an event that lacks a board"),
+                Column("get_event", "i8", "", "its number in the GET electronics"),
+                Column("recording", "i8", "", "which run of the GET electronics it belongs to"),
+                Column("missing", "i8", "", "boards that it lacks"),
+            ),
+        ),
+    )
+
+
+class FieldMap(Records):
+    """Where electrons land that drift in the real electric field; one row a starting place. An asset, from a Garfield table.
+
+    Starting places make a grid (distance by distance, in each the radii); without rows nothing is corrected.
+    """
+
+    name = "tpc.field"
+    version = 1
+    storage = "raw"
+    tables = (
+        Table(
+            "nodes",
+            (
+                Column("distance", "f8", "mm", "from the micromegas to the start"),
+                Column("radius", "f8", "mm", "from the axis to the start"),
+                Column("landing_radius", "f8", "mm", "from the axis to the place on the pad plane"),
+                Column("turn", "f8", "rad", "azimuth of that place less that of the start"),
+                Column("apparent_distance", "f8", "mm", "distance from which an electron on the axis drifts as long"),
+            ),
+            per=None,
+        ),
+    )
+
+
+MESH_SAMPLES = 256
+"""Places along each track of a mesh."""
+
+
+class TrackMesh(Records):
+    """Tracks over a grid of particle, kinetic energy and polar angle (the last runs fastest); one row a node.
+
+    A track starts at the origin with azimuth 0; its samples lie at equal steps of path, from the start to the end of its
+    range (or to the longest path). A sample gives the place as a point on a circle, ``x = center_x + radius cos(phase)``
+    and ``y = center_y + radius sin(phase)``, because centre, radius and phase change slowly from node to node where x and y
+    oscillate. Stored as plain arrays, which workers map into memory.
+    """
+
+    name = "tpc.mesh"
+    version = 1
+    storage = "arrays"
+    tables = (
+        Table(
+            "events",
+            (
+                Column("Z", "i4", "", "charge number of the particle"),
+                Column("A", "i4", "", "mass number of the particle"),
+                Column("ke", "f8", "MeV", "kinetic energy at the start"),
+                Column("polar", "f8", "rad", "angle to +z at the start"),
+                Column("length", "f8", "mm", "path from the start to the last sample"),
+                Column(
+                    "samples",
+                    "f4",
+                    "mm, mm, mm, rad, mm, MeV",
+                    "center_x, center_y, radius, phase, z and kinetic energy at each sample",
+                    shape=(MESH_SAMPLES, 6),
+                ),
+            ),
+            per=None,
+        ),
+    )
+
+
+class Gates(Records):
+    """Particle-identification gates: polygons in a plane of two columns of tpc.estimates. An asset, from JSON files."""
+
+    name = "tpc.gates"
+    version = 1
+    storage = "raw"
+    tables = (
+        Table(
+            "gates",
+            (
+                Column("Z", "i4", "", "charge number of the particle"),
+                Column("A", "i4", "", "mass number of the particle"),
+                Column("x_column", "i4", "", "position of the column on the x axis in tpc.estimates"),
+                Column("y_column", "i4", "", "position of the column on the y axis"),
+            ),
+            per=None,
+        ),
+        Table("vertices", (Column("x", "f8"), Column("y", "f8")), per="gates"),
+    )
+
+
+class GasTable(Records):
+    """The gas of the detector where a file names it: one row an element of the mean molecule. An asset; empty without a file."""
+
+    name = "tpc.gas"
+    version = 1
+    storage = "raw"
+    tables = (
+        Table(
+            "elements",
+            (
+                Column("Z", "i4", "", "charge number"),
+                Column("A", "i4", "", "mass number"),
+                Column("atoms", "f8", "", "atoms in a molecule, weighted by volume fraction"),
+                Column("pressure", "f8", "Torr", "pressure of the gas, the same in every row"),
+            ),
+            per=None,
+        ),
+    )
+
+
+class StoppingTables(Records):
+    """Stopping powers of particles in the gas of the detector, instead of those of the library. An asset, from CSV files."""
+
+    name = "tpc.stopping"
+    version = 1
+    storage = "raw"
+    tables = (
+        Table("particles", (Column("Z", "i4", "", "charge number"), Column("A", "i4", "", "mass number")), per=None),
+        Table(
+            "values",
+            (Column("ke", "f8", "MeV", "kinetic energy, ascending"), Column("loss", "f8", "MeV cm²/g", "mass stopping power")),
+            per="particles",
+        ),
+    )
+
+
+_TRACK = (
+    Column("event", "i8", "", "event number in the run file"),
+    Column("cluster_index", "i8", "", "row of the cluster within its event in tpc.clusters"),
+    Column("cluster_label", "i8", "", "label of the cluster"),
+    *ORIGIN[1:],
+    Column("Z", "i8", "", "charge number of the particle"),
+    Column("A", "i8", "", "mass number of the particle"),
+)
+"""Which track a row is about, and as what it was taken."""
+
+
+class Fits(Records):
+    """Tracks fitted with the motion of a particle in gas and fields. One row a track and particle whose gate it passes.
+
+    What was not fitted stands in `left_out` with the reason: 1 the ion chamber, 2 no gate, 3 outside of the mesh, 4 too
+    few points.
+    """
+
+    name = "tpc.fits"
+    version = 1
+    storage = "parquet"
+    tables = (
+        Table(
+            "fits",
+            (
+                *_TRACK,
+                Column("vertex_x", "f8", "mm"),
+                Column("sigma_vx", "f8", "mm"),
+                Column("vertex_y", "f8", "mm"),
+                Column("sigma_vy", "f8", "mm"),
+                Column("vertex_z", "f8", "mm"),
+                Column("sigma_vz", "f8", "mm"),
+                Column("brho", "f8", "T·m", "magnetic rigidity at the vertex"),
+                Column("sigma_brho", "f8", "T·m"),
+                Column("ke", "f8", "MeV", "kinetic energy at the vertex"),
+                Column("sigma_ke", "f8", "MeV"),
+                Column("polar", "f8", "rad", "angle to the beam at the vertex, 0 to π"),
+                Column("sigma_polar", "f8", "rad"),
+                Column("azimuthal", "f8", "rad", "direction of motion at the vertex, 0 to 2π"),
+                Column("sigma_azimuthal", "f8", "rad"),
+                Column("redchisq", "f8", "", "chi square of the mean distances of stretches of 30 mm, over degrees of freedom"),
+                *(
+                    Column(f"cov_{a}_{b}", "f8", "", f"covariance of {a} and {b}, in their units")
+                    for i, a in enumerate(("vx", "vy", "vz", "brho", "polar", "azimuthal"))
+                    for b in ("vx", "vy", "vz", "brho", "polar", "azimuthal")[i + 1 :]
+                ),
+                Column("points", "i8", "", "points that belong to the track"),
+                Column("rms", "f8", "mm", "root of the mean squared distance of these points from the track"),
+                Column("length", "f8", "mm", "path along the track from the vertex to the last point"),
+                Column("iterations", "i8"),
+                Column("status", "i8", "", "0 converged; 1 too many iterations, 2 at a bound, 3 no covariance, 4 left the mesh"),
+                Column("direction", "i8", "", "0 forward, 1 backward, as Spyral writes it"),
+                *(Column(c.name, "f8", c.unit, c.doc) for c in (ION_CHAMBER[0], ION_CHAMBER[3])),
+            ),
+        ),
+        Table(
+            "left_out",
+            (
+                *_TRACK,
+                Column("reason", "i8", "", "1 the ion chamber, 2 no gate, 3 outside of the mesh, 4 too few points"),
+            ),
+        ),
+    )
+
+
+class Kinematics(Records):
+    """The reaction behind each fitted ejectile: beam energy at the vertex, excitation energy, angle. One row a fit."""
+
+    name = "tpc.kinematics"
+    version = 1
+    storage = "parquet"
+    tables = (
+        Table(
+            "kinematics",
+            (
+                *_TRACK,
+                Column("vertex_z", "f8", "mm"),
+                Column("beam_ke", "f8", "MeV", "kinetic energy of the beam at the vertex"),
+                Column("ke", "f8", "MeV", "kinetic energy of the ejectile at the vertex"),
+                Column("polar", "f8", "rad", "angle of the ejectile to the beam"),
+                Column("ex", "f8", "MeV", "excitation energy of the residual nucleus"),
+                Column("sigma_ex", "f8", "MeV", "its error, from the covariance of the fit"),
+                Column("theta_cm", "f8", "rad", "angle of the ejectile in the centre of mass, 0 along the beam"),
+                Column("status", "i8", "", "that of the fit; 10 another particle, 11 no beam energy left, 12 no such residue"),
+            ),
+        ),
+    )

@@ -3,10 +3,62 @@
 from __future__ import annotations
 
 from penstock.core.stage import stage
-from penstock.tpc.params import ClusterParams, EstimateParams, PointParams
-from penstock.tpc.schemas import Clusters, Estimates, PadMap, PointCloud, Traces
+from penstock.formats.scalers import Scalers
+from penstock.tpc.params import (
+    ClusterParams,
+    EstimateParams,
+    FitParams,
+    KinematicsParams,
+    MergeParams,
+    MeshParams,
+    PointParams,
+    ReadoutParams,
+    ScalerParams,
+)
+from penstock.tpc.schemas import (
+    Clusters,
+    Electronics,
+    Estimates,
+    FieldMap,
+    Fits,
+    GasTable,
+    Gates,
+    Kinematics,
+    PadMap,
+    PointCloud,
+    Readout,
+    StoppingTables,
+    Traces,
+    TrackMesh,
+)
 
 __all__ = ["STAGES"]
+
+readout = stage(
+    "tpc.readout",
+    version=1,
+    body="penstock.tpc.readout:note_readout",
+    params=ReadoutParams,
+    reads={},
+    writes=Readout,
+    lane="tpc",
+    unit="run",
+    summary=("incomplete",),
+)
+
+merge = stage(
+    "tpc.merge",
+    version=1,
+    body="penstock.tpc.merge:merge_traces",
+    params=MergeParams,
+    reads={"traces": Traces},
+    assets={"electronics": Electronics},
+    writes=Traces,
+    lane="tpc",
+    block=16,
+    summary=("pads", "silicon"),
+    modules=("penstock.tpc.electronics",),
+)
 
 points = stage(
     "tpc.points",
@@ -14,7 +66,8 @@ points = stage(
     body="penstock.tpc.points:find_points",
     params=PointParams,
     reads={"traces": Traces},
-    assets={"pads": PadMap},
+    tables={"traces": ("pads", "frib", "frib_samples")},
+    assets={"pads": PadMap, "field": FieldMap},
     writes=PointCloud,
     lane="tpc",
     block=32,
@@ -52,4 +105,61 @@ estimates = stage(
     figure="penstock.views.tpc_run:draw_estimates",
 )
 
-STAGES = (points, clusters, estimates)
+mesh = stage(
+    "tpc.mesh",
+    version=1,
+    body="penstock.tpc.mesh:make_mesh",
+    subject="none",
+    count="penstock.tpc.mesh:count_nodes",
+    params=MeshParams,
+    reads={},
+    assets={"gas": GasTable, "stopping": StoppingTables},
+    writes=TrackMesh,
+    lane="tpc",
+    block=512,
+    tolerance=1e-4,
+)
+
+fits = stage(
+    "tpc.fits",
+    version=1,
+    body="penstock.tpc.fits:fit_tracks",
+    params=FitParams,
+    reads={"clusters": Clusters, "estimates": Estimates, "mesh": TrackMesh},
+    assets={"gates": Gates, "gas": GasTable},
+    writes=Fits,
+    lane="tpc",
+    block=64,
+    tolerance=1e-4,
+    summary=("fits",),
+    figure="penstock.views.tpc_fit:draw_fits",
+)
+
+kinematics = stage(
+    "tpc.kinematics",
+    version=1,
+    body="penstock.tpc.kinematics:reconstruct_reaction",
+    params=KinematicsParams,
+    reads={"fits": Fits},
+    assets={"gas": GasTable, "stopping": StoppingTables},
+    writes=Kinematics,
+    lane="tpc",
+    block=1024,
+    tolerance=1e-4,
+    summary=("kinematics",),
+    figure="penstock.views.tpc_kinematics:draw_kinematics",
+)
+
+scalers = stage(
+    "tpc.scalers",
+    version=1,
+    body="penstock.tpc.scalers:read_scalers_of_run",
+    params=ScalerParams,
+    reads={},
+    writes=Scalers,
+    lane="tpc",
+    unit="run",
+    summary=("scalers",),
+)
+
+STAGES = (readout, scalers, merge, points, clusters, estimates, mesh, fits, kinematics)

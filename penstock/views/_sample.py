@@ -1,15 +1,19 @@
-"""Samples of artifacts that are too large for one figure: whole blocks, evenly spaced over the run."""
+"""What a figure of an artifact reads: its title, and a sample of it where it is too large for one figure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from penstock.core.schema import Records
 from penstock.store import Manifest, Store
 
-__all__ = ["MOST_ROWS", "Sample", "read_sample", "read_spans", "sample_spans"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["MOST_ROWS", "Sample", "artifact_title", "read_sample", "read_spans", "sample_spans"]
 
 MOST_ROWS = 2_000_000
 """Rows of the largest table that a figure reads; about 100 MB of points."""
@@ -32,6 +36,25 @@ class Sample(Generic[R]):
         """``200 events``, or ``sample: 2,048 of 100,000 events``."""
         n = self.records.n_events
         return f"{n:,} events" if n == self.of else f"sample: {n:,} of {self.of:,} events"
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which of the events were not rejected."""
+        import numpy as np
+
+        kept = np.ones(self.records.n_events, np.bool_)
+        kept[[r.index for r in self.records.rejections]] = False
+        return kept
+
+
+def artifact_title(store: Store, manifest: Manifest, what: str) -> str:
+    """Headline of a figure: experiment (as refs name it), subject, what is shown, key."""
+    names = (name for name, key in store.index.refs().items() if key == manifest.key)
+    experiment = next(names, "").partition("/")[0]
+    run = manifest.subject if manifest.run is None else f"run {manifest.run}"
+    _, _, events = manifest.subject.partition(".events-")
+    parts = [experiment, run, f"events {events.replace('-', ':')}" if events else "", what, manifest.key.short]
+    return "  ·  ".join(p for p in parts if p)
 
 
 def sample_spans(manifest: Manifest, most_rows: int = MOST_ROWS) -> list[Span]:

@@ -18,6 +18,7 @@ from penstock.execute import Planner, Registrar, Request, asset_files
 from penstock.store import Manifest, Store
 from penstock.tpc.params import PointParams
 from penstock.tpc.schemas import Clusters, Estimates, PadMap, PointCloud, Traces
+from penstock.views.tpc_fitted import view_fit
 from penstock.views.tpc_space import draw_event
 
 __all__ = ["draw_event", "view_event"]
@@ -38,8 +39,9 @@ def view_event(
     pad: int | None = None,
     events: EventSelection | None = None,
     overrides: Mapping[str, Any] | None = None,
+    fit: bool = False,
 ) -> Path:
-    """Draw one event of a run, or the trace of one of its pads, to a PNG file.
+    """Draw one event of a run, the trace of one of its pads, or its fitted tracks, to a PNG file.
 
     Without `pad` only current artifacts are drawn: the points must be there, clusters and estimates are drawn where they
     are. The trace of a pad is read from the run and treated with the parameters of today; it needs no artifact.
@@ -67,6 +69,8 @@ def view_event(
     RunMissing, BadRun
         There is no such run, or it cannot be read.
     """
+    if fit:
+        return view_fit(experiment, store, run, event, path, events=events, overrides=overrides)
     registrar = Registrar(experiment, store)
     files = registrar.files(run)
     request = Request(RunRange(str(run)), events or EventSelection(), overrides=overrides or {})
@@ -74,6 +78,8 @@ def view_event(
     points = _row(rows, PointCloud, experiment)
     title = f"{experiment.name}  ·  run {run}  ·  event {event}"
     if pad is not None:
+        if "traces" not in files:
+            raise ConfigError(f"instrument {experiment.instrument.name!r}: the trace of a pad is drawn from merged files (run_0001.h5) only.")
         pads = _pads(experiment, store, points)
         return _view_pad(files["traces"], cast("PointParams", points.params), pads, run, event, pad, path, title)
     return _view_points(experiment, store, rows, points, run, event, path, title)

@@ -14,7 +14,8 @@ from penstock.store import Manifest, Store
 from penstock.tpc.pads import N_PADS, PLANE_RADIUS_MM, pad_corners, pad_plane
 from penstock.tpc.schemas import Clusters, Estimates, PointCloud
 from penstock.views import _style as style
-from penstock.views._sample import MOST_ROWS, Sample, read_sample, read_spans
+from penstock.views._pairs import draw_pair
+from penstock.views._sample import MOST_ROWS, Sample, artifact_title, read_sample, read_spans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +29,6 @@ __all__ = [
     "estimates_figure",
     "points_figure",
 ]
-
-FEW_TRACKS = 4000
-"""Fewer tracks are drawn one by one, more as a density."""
 
 TICK_ROOM = 0.09
 """Least distance of two labels, over the length of the axis."""
@@ -61,10 +59,10 @@ def points_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROWS) 
     """
     sample = read_sample(store, manifest, PointCloud, most_rows)
     cloud, points = sample.records, sample.records["points"]
-    figure = style.new_figure(15, 7.6, _title(store, manifest, "points"), f"{sample.words}, {len(points['z']):,} points")
+    figure = style.new_figure(15, 7.6, artifact_title(store, manifest, "points"), f"{sample.words}, {len(points['z']):,} points")
     grid = figure.add_gridspec(2, 4)
     _draw_occupancy(figure, figure.add_subplot(grid[:, :2]), points)
-    kept = _kept(sample)
+    kept = sample.kept
     per_event = np.diff(cloud.offsets["points"])[kept]
     z_axes, height_axes, number_axes, chamber_axes = (figure.add_subplot(grid[row, column]) for row in (0, 1) for column in (2, 3))
     _draw_drift(z_axes, points["z"], manifest)
@@ -89,8 +87,8 @@ def clusters_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROWS
     clusters = sample.records
     offsets = clusters.offsets
     n_clusters = len(clusters["clusters"]["label"])
-    figure = style.new_figure(12, 7.6, _title(store, manifest, "clusters"), f"{sample.words}, {n_clusters:,} clusters")
-    kept = _kept(sample)
+    figure = style.new_figure(12, 7.6, artifact_title(store, manifest, "clusters"), f"{sample.words}, {n_clusters:,} clusters")
+    kept = sample.kept
     (number_axes, size_axes), (fraction_axes, way_axes) = figure.subplots(2, 2)
     style.count_histogram(number_axes, np.diff(offsets["clusters"])[kept], color=style.COLD)
     number_axes.set_xlim(-0.5, max(3.5, number_axes.get_xlim()[1]))
@@ -113,13 +111,13 @@ def estimates_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROW
     """
     sample = read_sample(store, manifest, Estimates, most_rows)
     tracks = sample.records["estimates"]
-    figure = style.new_figure(15, 9, _title(store, manifest, "track estimates"), f"{sample.words}, {len(tracks['brho']):,} tracks")
+    figure = style.new_figure(15, 9, artifact_title(store, manifest, "track estimates"), f"{sample.words}, {len(tracks['brho']):,} tracks")
     grid = figure.add_gridspec(2, 4, height_ratios=(1.75, 1))
     polar, azimuthal, brho = np.degrees(tracks["polar"]), np.degrees(tracks["azimuthal"]), tracks["brho"]
     polar_axes, loss_axes = figure.add_subplot(grid[0, :2]), figure.add_subplot(grid[0, 2:])
-    _draw_pair(figure, polar_axes, polar, brho, (0.0, 180.0) if np.any(polar > 90) else (0.0, 90.0))
+    draw_pair(figure, polar_axes, polar, brho, (0.0, 180.0) if np.any(polar > 90) else (0.0, 90.0))
     style.dress(polar_axes, "polar angle θ (deg)", "magnetic rigidity Bρ (T·m)", "Kinematics")
-    _draw_pair(figure, loss_axes, tracks["sqrt_dEdx"], brho)
+    draw_pair(figure, loss_axes, tracks["sqrt_dEdx"], brho)
     _label_squares(loss_axes)
     style.dress(loss_axes, "energy loss dE/dx (ADC·bucket/mm), root scale", "magnetic rigidity Bρ (T·m)", "Particle identification")
     shown = (
@@ -133,23 +131,6 @@ def estimates_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROW
         style.histogram(axes, values, color=color, limits=limits)
         style.dress(axes, label, "tracks")
     return figure
-
-
-def _title(store: Store, manifest: Manifest, what: str) -> str:
-    """Experiment (as refs name it), subject, what is shown, key."""
-    names = (name for name, key in store.index.refs().items() if key == manifest.key)
-    experiment = next(names, "").partition("/")[0]
-    run = manifest.subject if manifest.run is None else f"run {manifest.run}"
-    _, _, events = manifest.subject.partition(".events-")
-    parts = [experiment, run, f"events {events.replace('-', ':')}" if events else "", what, manifest.key.short]
-    return "  ·  ".join(p for p in parts if p)
-
-
-def _kept(sample: Sample[Any]) -> NDArray[np.bool_]:
-    """Which events of the sample were not rejected."""
-    kept = np.ones(sample.records.n_events, np.bool_)
-    kept[[r.index for r in sample.records.rejections]] = False
-    return kept
 
 
 def _draw_occupancy(figure: Figure, axes: Axes, points: Any) -> None:
@@ -241,27 +222,6 @@ def _draw_directions(axes: Axes, direction: NDArray[Any]) -> None:
     style.dress(axes, "direction of motion along z", "clusters", "Direction")
 
 
-def _draw_pair(figure: Figure, axes: Axes, x: NDArray[Any], y: NDArray[Any], x_limits: tuple[float, float] | None = None) -> None:
-    """Two values of each track against each other, one by one or as a density; what lies outside is counted."""
-    from matplotlib.colors import LogNorm
-
-    (x_low, x_high), (y_low, y_high) = x_limits or _padded(x), _padded(y)
-    if len(x) < FEW_TRACKS:
-        size = float(np.clip(9 * math.sqrt(1000 / max(len(x), 1)), 4, 22))
-        axes.scatter(x, y, s=size, color=style.COLD, alpha=0.6, linewidths=0)
-    else:
-        bins = int(np.clip(0.75 * math.sqrt(len(x)), 60, 180))
-        image = axes.hist2d(x, y, bins=bins, range=((x_low, x_high), (y_low, y_high)), cmap="viridis", norm=LogNorm(), cmin=1)[3]
-        bar = figure.colorbar(image, ax=axes, pad=0.01)
-        bar.set_label("tracks", fontsize=style.TEXT_PT, color=style.INK)
-        bar.ax.tick_params(labelsize=style.SMALL_PT, colors=style.INK)
-    axes.set_xlim(x_low, x_high)
-    axes.set_ylim(y_low, y_high)
-    outside = len(x) - int(np.sum((x >= x_low) & (x <= x_high) & (y >= y_low) & (y <= y_high)))
-    if outside:
-        style.annotate(axes, f"{outside:,} tracks outside")
-
-
 def _label_squares(axes: Axes) -> None:
     """Label an axis of square roots with the squares: light and heavy particles both get room."""
     high = axes.get_xlim()[1]
@@ -271,9 +231,3 @@ def _label_squares(axes: Axes) -> None:
         if math.sqrt(shown[-1]) + TICK_ROOM * high <= math.sqrt(square) <= high:
             shown.append(float(square))
     axes.set_xticks([math.sqrt(s) for s in shown], [f"{s:,.0f}" if s >= 1 or s == 0 else f"{s:g}" for s in shown])
-
-
-def _padded(values: NDArray[Any]) -> tuple[float, float]:
-    """A robust range with a margin; quantities here are positive, so it begins at 0."""
-    _, high = style.robust_range(values, tail_percent=1.0)
-    return 0.0, 1.12 * max(high, 1e-9)

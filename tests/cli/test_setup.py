@@ -48,16 +48,16 @@ def test_equal_seeds_simulate_equal_runs(penstock, tmp_path) -> None:
 
 def test_stages_ls_lists_stages_with_their_schemas(penstock, tmp_path) -> None:
     listed = penstock("stages", "ls", "--json", folder=tmp_path).json
-    points = listed["stages"][0]
+    points = next(stage for stage in listed["stages"] if stage["stage"] == "tpc.points")
     assert points == {
         "stage": "tpc.points",
         "version": points["version"],
-        "reads": ["tpc.traces/1"],
+        "reads": ["tpc.traces/2"],
         "writes": "tpc.points/1",
         "lane": "tpc",
         "from": "penstock",
     }
-    assert listed["instruments"] == ["attpc"]
+    assert listed["instruments"] == ["attpc", "attpc-get"]
     assert listed["broken"] == []
 
 

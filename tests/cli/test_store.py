@@ -85,7 +85,7 @@ def test_explain_says_where_each_value_came_from(penstock, processed) -> None:
     lines = penstock("explain", key_of(penstock, processed, "tpc.points", 1, *change)[:10], folder=processed).out.splitlines()
     columns = {line.split()[0]: line.split(maxsplit=2)[1:] for line in lines if line.startswith("  ")}
     assert columns["max_pulses"] == ["4", "--set"]
-    assert columns["window_time_bucket"] == ["560.0", "preset default"]
+    assert columns["window_time_bucket"] == ["560.0", "preset default (detector)"]
     assert columns["beam_pad_radius_mm"] == ["20.0", "default"]
 
 

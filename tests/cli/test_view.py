@@ -45,7 +45,7 @@ def test_view_of_a_run_without_results_says_how_to_compute_them(penstock, fresh)
 def test_a_pad_needs_an_event(penstock, processed) -> None:
     result = penstock("view", "1", "--pad", "3", folder=processed)
     assert result.code == 2
-    assert "--pad needs --event: a trace belongs to an event." in result.err
+    assert "--pad needs --event: it is about one event." in result.err
 
 
 def test_an_event_that_the_run_does_not_have_is_refused_in_words(penstock, processed) -> None:

@@ -84,9 +84,9 @@ def test_a_plug_in_is_never_locked() -> None:
 
 
 def test_kernels_and_formats_belong_to_the_code_of_our_stages() -> None:
-    from penstock.config._fingerprint import _closure
+    from penstock.config._fingerprint import code_modules
 
-    modules = _closure("penstock.tpc.points")
+    modules = code_modules("penstock.tpc.points")
 
     assert {"penstock.kernels.peaks", "penstock.kernels.baseline", "penstock.formats.traces", "penstock.tpc.schemas"} <= modules
     assert not [m for m in modules if m.startswith(("penstock.core", "penstock.store", "penstock.execute", "numpy"))]

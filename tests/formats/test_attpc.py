@@ -137,7 +137,7 @@ def test_auxiliary_traces_of_different_length_are_padded(tmp_path: Path) -> None
     with AttpcRun(run_file(tmp_path, events=(raw_event(3, frib=sis(3, 40)), raw_event(4)))) as run:
         traces = run.read(0, 2)
 
-    assert traces["frib"]["length"].tolist() == 8 * [40] + 8 * [64]
+    assert traces.frib_lengths.tolist() == 8 * [40] + 8 * [64]
     assert np.array_equal(traces.frib_samples[:8, :40], sis(3, 40).T)
     assert not traces.frib_samples[:8, 40:].any()
 
@@ -265,7 +265,7 @@ def test_a_legacy_file_may_lack_the_auxiliary_part(tmp_path: Path) -> None:
 
     with AttpcRun(path) as run:
         assert len(run.read(0, 3).pad_samples) == 12
-        assert run.scalers()["event"].tolist() == []
+        assert run.scalers()["scalers"]["record"].tolist() == []
 
 
 @pytest.mark.parametrize("layout", ["legacy", "merger-1.0", "merger-2.0"])
@@ -276,9 +276,9 @@ def test_all_scaler_records_are_read_despite_gaps(tmp_path: Path, layout: Layout
         del file["frib/scaler/scaler1_data" if layout == "legacy" else "scalers/event_1"]
 
     with AttpcRun(path) as run:
-        scalers = run.scalers()
+        scalers = run.scalers()["scalers"]
 
-    assert scalers["event"].tolist() == [0, 2, 3]
+    assert scalers["record"].tolist() == [0, 2, 3]
     assert scalers["clock_free"].tolist() == [0, 2, 3]
     assert scalers["ic_cfd"].tolist() == [10, 12, 13]
     assert scalers["timestamp"].tolist() == [0, 20, 30]
@@ -286,7 +286,7 @@ def test_all_scaler_records_are_read_despite_gaps(tmp_path: Path, layout: Layout
 
 def test_a_short_scaler_record_leaves_words_unknown(tmp_path: Path) -> None:
     with AttpcRun(run_file(tmp_path, scalers=[ScalerRecord(np.arange(3, dtype=np.uint32), 0, 1, 2)])) as run:
-        scalers = run.scalers()
+        scalers = run.scalers()["scalers"]
 
     assert (scalers["trigger_free"].tolist(), scalers["ic_cfd"].tolist()) == ([2], [-1])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toybench import make_groups, make_hits, same_records
 
 from penstock.core.errors import DamagedArtifact
-from penstock.core.schema import Records
+from penstock.core.schema import Column, Records, Table
 from penstock.store import _ragged
 
 
@@ -22,8 +22,37 @@ def write_parts(folder: Path, records: Records, block: int) -> list[Path]:
     return paths
 
 
+class Waves(Records):
+    """Rows that are arrays, at every level."""
+
+    name = "toy.waves"
+    tables = (
+        Table("events", (Column("position", "f4", "mm", "of the event", shape=(3,)),), per=None),
+        Table("waves", (Column("channel", "i2"), Column("samples", "i2", "ADC", "wave form", shape=(2, 5))), chunk=4),
+        Table("marks", (Column("place", "u1", shape=(2,)),), per="waves", chunk=3),
+    )
+
+
+def make_waves(n_events: int, seed: int = 0) -> Waves:
+    rng = np.random.default_rng(seed)
+    waves = np.concatenate([[0], np.cumsum(rng.integers(0, 6, n_events))]).astype(np.int64)
+    marks = np.concatenate([[0], np.cumsum(rng.integers(0, 4, waves[-1]))]).astype(np.int64)
+    return Waves(
+        n_events=n_events,
+        columns={
+            "events": {"position": rng.random((n_events, 3)).astype("f4")},
+            "waves": {
+                "channel": np.arange(waves[-1]).astype("i2"),
+                "samples": rng.integers(-9, 4096, (waves[-1], 2, 5)).astype("i2"),
+            },
+            "marks": {"place": rng.integers(0, 255, (marks[-1], 2)).astype("u1")},
+        },
+        offsets={"waves": waves, "marks": marks},
+    )
+
+
 @settings(deadline=None, max_examples=25)
-@given(st.sampled_from([make_hits, make_groups]), st.integers(0, 23), st.integers(1, 9), st.integers(0, 5))
+@given(st.sampled_from([make_hits, make_groups, make_waves]), st.integers(0, 23), st.integers(1, 9), st.integers(0, 5))
 def test_blocks_that_are_joined_read_back_as_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, make: object, n_events: int, block: int, seed: int
 ) -> None:
@@ -101,6 +130,30 @@ def test_rows_between_blocks_belong_to_no_event(tmp_path: Path) -> None:
     with h5py.File(whole) as file:
         assert int(file["events/hits_count"][:].sum()) == records["hits"]["value"].size
         assert file["hits/value"].shape[0] % 16 == 0
+
+
+def test_rows_that_are_arrays_can_be_read_with_h5py_alone(tmp_path: Path) -> None:
+    records = make_waves(9)
+    whole = tmp_path / "whole.h5"
+    _ragged.append_blocks(whole, Waves, write_parts(tmp_path, records, 4), 9, 4)
+
+    with h5py.File(whole) as file:
+        first, count = int(file["events/waves_first"][5]), int(file["events/waves_count"][5])
+        values, chunks = file["waves/samples"][first : first + count], file["waves/samples"].chunks
+
+    assert np.array_equal(values, records.part(5, 6)["waves"]["samples"])
+    assert chunks == (4, 2, 5)
+
+
+def test_chunks_of_rows_that_are_arrays_are_copied_undecoded(tmp_path: Path) -> None:
+    records = make_waves(8)
+    parts = write_parts(tmp_path, records, 4)
+    _ragged.append_blocks(tmp_path / "whole.h5", Waves, parts, 8, 4)
+
+    with h5py.File(parts[0]) as part, h5py.File(tmp_path / "whole.h5") as whole:
+        ours, theirs = (file["waves/samples"].id.read_direct_chunk((0, 0, 0)) for file in (part, whole))
+
+    assert ours == theirs
 
 
 def test_a_file_that_is_not_hdf5_is_a_damaged_artifact(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_scales_equal_the_detector_groups_map() -> None:
     assert np.array_equal(pad_plane()["pads"]["scale"], theirs)
 
 
+def test_generated_plane_leaves_the_charge_as_it_is() -> None:
+    assert (pad_plane()["pads"]["gain"] == 1).all()
+
+
+@needs_shared
+def test_the_detector_groups_gains_can_be_read() -> None:
+    gain = pad_map({"pad_gain": SHARED / "pad_gain_map.csv"})["pads"]["gain"]
+
+    assert np.unique(gain).tolist() == [1.0, 1.3]
+    assert np.array_equal(gain > 1, pad_plane()["pads"]["scale"] == 1.0)
+
+
 @needs_shared
 def test_the_detector_groups_time_corrections_can_be_read() -> None:
     column = read_pad_csv(SHARED / "pad_time_correction.csv", "pad_time")["time_offset"]
@@ -134,6 +146,16 @@ def test_rows_may_end_with_any_newline(tmp_path: Path, newline: str) -> None:
     assert read_pad_csv(path, "pad_scale")["scale"].tolist() == [0.5] * N_PADS
 
 
+@pytest.mark.parametrize("gain", ["0", "-1.3"])
+def test_a_gain_that_is_not_positive_is_refused(tmp_path: Path, gain: str) -> None:
+    path = write_csv(tmp_path / "gain.csv", ["1"] * 5 + [gain] + ["1"] * (N_PADS - 6), newline="\r")
+
+    with pytest.raises(ConfigError) as caught:
+        read_pad_csv(path, "pad_gain")
+
+    assert str(caught.value) == f"pad_gain map {str(path)!r}, row 5 (line 7): found {gain!r} for gain, expected a positive number"
+
+
 def test_further_columns_are_ignored(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "xy.csv", ["1.5,-2.5,note"] * N_PADS)
 
@@ -146,7 +168,10 @@ def test_unknown_role_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_pad_csv(tmp_path / "any.csv", "pad_times")
 
-    assert str(caught.value) == "pad map role 'pad_times' is unknown; expected one of pad_xy, pad_scale, pad_time. Did you mean 'pad_time'?"
+    assert (
+        str(caught.value)
+        == "pad map role 'pad_times' is unknown; expected one of pad_xy, pad_scale, pad_time, pad_gain. Did you mean 'pad_time'?"
+    )
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

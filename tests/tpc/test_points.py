@@ -17,7 +17,7 @@ from penstock.formats.attpc import AttpcRun
 from penstock.tpc.pads import pad_plane
 from penstock.tpc.params import IonChamberParams, PointParams, PulseParams
 from penstock.tpc.points import find_points
-from penstock.tpc.schemas import PadMap, PointCloud, Traces
+from penstock.tpc.schemas import FieldMap, PadMap, PointCloud, Traces
 
 PARAMS = PointParams()
 OTHER_WRITER = Path(__file__).parents[3] / "shared/data/tpc"
@@ -35,8 +35,7 @@ def traces_of(
     """Traces of events, each a list of (pad, trace), with an ion-chamber trace for each event or None."""
     rows = [row for event in events for row in event]
     auxiliary = [None] * len(events) if ion_chamber is None else ion_chamber
-    length = max((len(a) for a in auxiliary if a is not None), default=0)
-    frib = [np.pad(a, (0, length - len(a)), constant_values=60_000) for a in auxiliary if a is not None]
+    frib = [np.asarray(a, np.uint16) for a in auxiliary if a is not None]
     n, pads = len(events), np.array([pad for pad, _ in rows], np.int16)
     return Traces(
         n_events=n,
@@ -45,23 +44,25 @@ def traces_of(
                 "event": np.arange(10, 10 + n),
                 "orig_run": np.full(n, 7),
                 "orig_event": np.arange(100, 100 + n),
-                "timestamp": np.arange(n, dtype=np.uint64),
+                **dict.fromkeys(("timestamp", "timestamp_other"), np.arange(n, dtype=np.uint64)),
                 "coincidence": np.array([1] * n if register is None else register, np.int32),
+                **dict.fromkeys(("get_event", "frib_event", "frib_timestamp"), np.full(n, -1)),
+                "parts": np.ones(n, np.int32),
             },
             "pads": {
                 **dict.fromkeys(("cobo", "asad", "aget", "channel"), np.zeros(len(rows), np.int16)),
                 "pad": pads,
                 "samples": np.array([t for _, t in rows], np.int16).reshape(len(rows), 512),
             },
-            "frib": {
-                "channel": np.zeros(len(frib), np.int16),
-                "length": np.array([len(a) for a in auxiliary if a is not None], np.int32),
-                "samples": np.array(frib, np.uint16).reshape(len(frib), length),
-            },
+            "silicon": Traces.empty()["silicon"],
+            "frib": {"module": np.full(len(frib), 1903, np.int32), "channel": np.zeros(len(frib), np.int16)},
+            "frib_samples": {"adc": np.concatenate([np.zeros(0, np.uint16), *frib])},
         },
         offsets={
             "pads": np.cumsum([0] + [len(e) for e in events]),
+            "silicon": np.zeros(n + 1, np.int64),
             "frib": np.cumsum([0] + [int(a is not None) for a in auxiliary]),
+            "frib_samples": np.cumsum([0] + [len(a) for a in frib]),
         },
         rejections=rejections,
     )
@@ -173,13 +174,7 @@ def test_an_event_alone_has_the_bits_that_it_has_in_a_block(event: int, seed: in
 
 
 def one_event(traces: Traces, event: int) -> Traces:
-    columns = {"events": {name: c[event : event + 1] for name, c in traces["events"].items()}}
-    offsets = {}
-    for table in ("pads", "frib"):
-        rows = slice(*traces.offsets[table][event : event + 2])
-        columns[table] = {name: c[rows] for name, c in traces[table].items()}
-        offsets[table] = np.array([0, rows.stop - rows.start])
-    return Traces(n_events=1, columns=columns, offsets=offsets)
+    return traces.part(event, event + 1)
 
 
 @given(seed=st.integers(0, 3))
@@ -223,6 +218,57 @@ def test_the_time_offset_of_a_pad_is_added_before_the_drift() -> None:
 
     assert moved["time"] - plain["time"] == pytest.approx([1.5], abs=1e-4)
     assert plain["z"] - moved["z"] == pytest.approx([1000 * 1.5 / 550], abs=1e-3)
+
+
+def test_height_and_integral_are_multiplied_by_the_gain_of_the_pad() -> None:
+    gain = np.ones(10_240)
+    gain[FAR] = 1.3
+    adjusted = PadMap(n_events=10_240, columns={"pads": {**pad_plane()["pads"], "gain": gain}})
+    traces = traces_of([[(FAR, 350 + pulse(200, 800)), (40, 350 + pulse(300, 800))]])
+
+    plain, scaled = (find_points(traces, PARAMS, pads)["points"] for pads in (pad_plane(), adjusted))
+
+    factor = np.where(plain["pad"] == FAR, 1.3, 1.0)
+    assert scaled["amplitude"] == pytest.approx(plain["amplitude"] * factor)
+    assert scaled["integral"] == pytest.approx(plain["integral"] * factor)
+    assert np.array_equal(scaled["z"], plain["z"])
+
+
+def test_a_field_map_moves_points_to_where_their_charge_was_set_free() -> None:
+    traces = traces_of([[(FAR, 350 + pulse(230.3, 800)), (40, 350 + pulse(100, 800))]])
+
+    plain, moved = (find_points(traces, PARAMS, pad_plane(), field)["points"] for field in (None, squeezed(0.9)))
+
+    assert np.hypot(moved["x"], moved["y"]) == pytest.approx(np.hypot(plain["x"], plain["y"]) / 0.9, rel=1e-5)
+    assert [np.array_equal(moved[name], plain[name]) for name in ("z", "time", "pad", "scale", "amplitude")] == [True] * 5
+
+
+def test_points_stand_in_ascending_z_after_the_field_map() -> None:
+    points = find_points(random_events(0, 12), PARAMS, pad_plane(), squeezed(0.9, lag_mm=150.0))
+
+    for event in range(12):
+        assert (np.diff(event_points(points, event)["z"]) >= 0).all()
+
+
+def test_a_field_map_without_rows_changes_no_bit() -> None:
+    traces = random_events(2, 12)
+
+    one, other = (find_points(traces, PARAMS, pad_plane(), field)["points"] for field in (None, FieldMap.empty(0)))
+
+    assert [c.tobytes() for c in one.values()] == [c.tobytes() for c in other.values()]
+
+
+def squeezed(factor: float, lag_mm: float = 0.0) -> FieldMap:
+    """A field in which electrons land at `factor` of their radius, and those 300 mm from the axis seem to come from further away."""
+    distance, radius = (g.ravel() for g in np.meshgrid([0.0, 1000.0], [0.0, 300.0], indexing="ij"))
+    nodes = {
+        "distance": distance,
+        "radius": radius,
+        "landing_radius": factor * radius,
+        "turn": 0 * radius,
+        "apparent_distance": distance + lag_mm * (distance / 1000) * (radius / 300),
+    }
+    return FieldMap(n_events=4, columns={"nodes": nodes})
 
 
 def test_points_stand_in_ascending_z_then_pad() -> None:
@@ -309,6 +355,13 @@ def test_auxiliary_traces_of_any_length_are_read_up_to_their_length() -> None:
 
     assert events["ic_multiplicity"].tolist() == [1, 1, 0]
     assert events["ic_centroid"].tolist() == [700, 1200, -1]
+
+
+def test_only_the_first_channel_of_the_sis3300_is_the_ion_chamber() -> None:
+    traces = traces_of([[], [], []], ion_chamber=[beam((1200, 1000))] * 3)
+    traces["frib"]["module"][1], traces["frib"]["channel"][2] = 1906, 1
+
+    assert find_points(traces, PARAMS, pad_plane())["events"]["ic_multiplicity"].tolist() == [1, -1, -1]
 
 
 def test_only_down_scaled_triggers_are_excluded() -> None:

@@ -11,10 +11,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from penstock.core.params import field_paths
-from penstock.tpc.params import ClusterParams, EstimateParams, PointParams
+from penstock.tpc.params import ClusterParams, EstimateParams, FitParams, KinematicsParams, MeshParams, PointParams
 from penstock.tpc.request import ProcessRequest, TpcOverrides, overrides_model
 
-PARAMS = {"points": PointParams, "clusters": ClusterParams, "estimates": EstimateParams}
+PARAMS = {
+    "points": PointParams,
+    "clusters": ClusterParams,
+    "estimates": EstimateParams,
+    "mesh": MeshParams,
+    "fits": FitParams,
+    "kinematics": KinematicsParams,
+}
 SCHEMA = ProcessRequest.model_json_schema()
 
 

@@ -9,7 +9,7 @@ from h5py import h5d, h5s
 from numpy.typing import NDArray
 
 from penstock.core.errors import BadEvent
-from penstock.formats.traces import GET_SAMPLES
+from penstock.formats.traces import GET_SAMPLES, SIS3300
 
 __all__ = [
     "DAMAGE",
@@ -28,7 +28,9 @@ HARDWARE_COLUMNS = 5
 GET_COLUMNS = HARDWARE_COLUMNS + GET_SAMPLES
 MOST_ROWS = 32_768
 """More traces than channels that electronics with 16-bit pad numbers can have."""
-MOST_SIS_SAMPLES = 1 << 15
+MODULES = {SIS3300: "SIS3300", 1904: "SIS3301", 1905: "SIS3301", 1906: "SIS3316"}
+MOST_SIS_WORDS = 1 << 24
+"""More than the memory of any of the digitisers holds."""
 
 DAMAGE = (BadEvent, OSError, KeyError, RuntimeError, ValueError, TypeError, NotImplementedError)
 """What HDF5 raises for damaged content; `damage` tells those errors of OSError that are the disk's."""
@@ -43,11 +45,10 @@ def check_get_shape(shape: tuple[int, ...]) -> int:
     return shape[0]
 
 
-def check_sis_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Channels and samples of a SIS3300 matrix of that shape."""
-    if len(shape) != 2 or not 0 < shape[0] <= MOST_SIS_SAMPLES or shape[1] > MOST_ROWS:
-        raise BadEvent(f"SIS3300 matrix has the shape {shape}, expected (samples, channels)")
-    return shape[1], shape[0]
+def check_sis_shape(shape: tuple[int, ...], module: int) -> None:
+    """Whether the matrix of a FRIB module can have that shape."""
+    if len(shape) != 2 or shape[0] == 0 or shape[0] * shape[1] > MOST_SIS_WORDS:
+        raise BadEvent(f"{MODULES[module]} matrix has the shape {shape}, expected (samples, channels)")
 
 
 def read_get(dataset: h5d.DatasetID, out: NDArray[np.int16]) -> None:
@@ -58,10 +59,10 @@ def read_get(dataset: h5d.DatasetID, out: NDArray[np.int16]) -> None:
         out[...] = _as_integers(read_untouched(dataset), np.dtype(np.int16), "GET matrix")
 
 
-def read_sis(dataset: h5d.DatasetID) -> NDArray[np.uint16]:
-    """A SIS3300 matrix, uint16 (samples, channels)."""
+def read_sis(dataset: h5d.DatasetID, module: int) -> NDArray[np.uint16]:
+    """The matrix of a FRIB module, uint16 (samples, channels)."""
     if not _fits(dataset.dtype, np.dtype(np.uint16)):
-        return _as_integers(read_untouched(dataset), np.dtype(np.uint16), "SIS3300 matrix")
+        return _as_integers(read_untouched(dataset), np.dtype(np.uint16), f"{MODULES[module]} matrix")
     matrix = np.empty(dataset.shape, np.uint16)
     dataset.read(h5s.ALL, h5s.ALL, matrix)
     return matrix

@@ -1,4 +1,4 @@
-"""Scaler records of a run: counts of the whole crate, taken every few seconds."""
+"""Scaler records of a run file, and what it says of the run as a whole."""
 
 from __future__ import annotations
 
@@ -7,45 +7,59 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["SCALER_WORDS", "read_scalers"]
+from penstock.formats.scalers import SOURCES, ScalerRecord, Scalers
 
-SCALER_WORDS = (
-    "clock_free",
-    "clock_live",
-    "trigger_free",
-    "trigger_live",
-    "ic_sca",
-    "mesh_sca",
-    "si1_cfd",
-    "si2_cfd",
-    "sipm",
-    "ic_ds",
-    "ic_cfd",
-)
-"""Meaning of the first words of a record."""
+__all__ = ["read_scalers"]
 
 HEADER_WORDS = ("start_offset", "stop_offset", "timestamp", "incremental")
+EVENTS_ATTRIBUTES = {
+    "min_event": "min_event",
+    "max_event": "max_event",
+    "min_get_timestamp": "min_get_ts",
+    "max_get_timestamp": "max_get_ts",
+    "frib_run": "frib_run",
+    "frib_start": "frib_start",
+    "frib_stop": "frib_stop",
+    "frib_elapsed": "frib_time",
+}
+META = ("min_event", "min_get_timestamp", "max_event", "max_get_timestamp")
+RUN_INFO = ("frib_run", "frib_start", "frib_stop", "frib_elapsed")
 
 
-def read_scalers(file: h5py.File) -> dict[str, NDArray[np.int64]]:
+def read_scalers(file: h5py.File, layout: str, run: int) -> Scalers:
     """All scaler records of an open run file: see `AttpcRun.scalers`. Damage raises what HDF5 raises."""
-    legacy = isinstance(file.get("frib/scaler"), h5py.Group)
-    group = file["frib/scaler"] if legacy else file.get("scalers")
+    legacy = layout == "legacy"
+    group = file.get("frib/scaler" if legacy else "scalers")
     pattern = re.compile(r"scaler(\d+)_data$" if legacy else r"event_(\d+)$")
     names = list(group) if isinstance(group, h5py.Group) else []
-    records = sorted((int(match[1]), name) for name in names if (match := pattern.match(name)))
-    table = np.full((len(records), 1 + len(HEADER_WORDS) + len(SCALER_WORDS)), -1, np.int64)
-    for row, (number, name) in enumerate(records):
-        header = _legacy_header(group, number) if legacy else [int(group[name].attrs.get(word, -1)) for word in HEADER_WORDS]
-        words = np.ravel(group[name][()])[: len(SCALER_WORDS)].astype(np.int64)
-        table[row, 0] = number
-        table[row, 1 : 1 + len(header)] = header
-        table[row, 1 + len(HEADER_WORDS) :][: len(words)] = words
-    return {name: table[:, k].copy() for k, name in enumerate(("event", *HEADER_WORDS, *SCALER_WORDS))}
+    found = sorted((int(match[1]), name) for name in names if (match := pattern.match(name)))
+    records = [_record(group, number, name, legacy) for number, name in found]
+    numbers = _legacy_numbers(file) if legacy else _merged_numbers(file)
+    return Scalers.of(records, {"run": run, "source": SOURCES.index(layout), **numbers})
 
 
-def _legacy_header(group: h5py.Group, number: int) -> list[Any]:
-    name = f"scaler{number}_header"
-    return np.ravel(group[name][()])[: len(HEADER_WORDS)].astype(np.int64).tolist() if name in group else []
+def _record(group: h5py.Group, number: int, name: str, legacy: bool) -> ScalerRecord:
+    header = _values(group, f"scaler{number}_header") if legacy else [int(group[name].attrs.get(word, -1)) for word in HEADER_WORDS]
+    start, stop, time, incremental = [*header, -1, -1, -1, -1][:4]
+    words = np.ravel(group[name][()]).astype(np.int64)
+    return ScalerRecord(words, start, stop, time, incremental, number)
+
+
+def _merged_numbers(file: h5py.File) -> dict[str, int]:
+    events = file["events"].attrs
+    numbers = {name: int(events[attribute]) for name, attribute in EVENTS_ATTRIBUTES.items() if attribute in events}
+    scalers: Any = file["scalers"].attrs if "scalers" in file else {}
+    return {**numbers, **{f"{end}_record": int(scalers[f"{end}_event"]) for end in ("min", "max") if f"{end}_event" in scalers}}
+
+
+def _legacy_numbers(file: h5py.File) -> dict[str, int]:
+    info = _values(file, "frib/runinfo")
+    return {**dict(zip(META, _values(file, "meta/meta"), strict=False)), **dict(zip(RUN_INFO, info, strict=False))}
+
+
+def _values(group: h5py.Group, name: str) -> list[int]:
+    if not isinstance(dataset := group.get(name), h5py.Dataset):
+        return []
+    values: list[int] = np.ravel(dataset[()]).astype(np.int64).tolist()
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from penstock.core.errors import BadEvent, BadRun, RunMissing
 from penstock.formats.attpc._block import EventBlock
 from penstock.formats.attpc._events import DAMAGE, GET_COLUMNS, damage, read_untouched
-from penstock.formats.attpc._layouts import EventParts, Layout, detect_layout, run_number
+from penstock.formats.attpc._layouts import EventParts, Layout, Wanted, detect_layout, run_number
 from penstock.formats.attpc._scalers import read_scalers
-from penstock.formats.traces import Traces
+from penstock.formats.scalers import Scalers
+from penstock.formats.traces import FRIB_MODULES, SILICON_SETS, SIS3300, Traces
 
 __all__ = ["AttpcRun"]
 
@@ -94,24 +96,33 @@ class AttpcRun:
         sizes = [self._size(self._layout.first + int(position)) for position in positions]
         return max(sum(sizes) // len(sizes), 1024)
 
-    def read(self, start: int, stop: int, step: int = 1) -> Traces:
+    def read(
+        self, start: int, stop: int, step: int = 1, *, tables: Collection[str] | None = None, modules: Collection[int] = FRIB_MODULES
+    ) -> Traces:
         """The events at positions ``range(start, stop, step)``; see `read_positions`."""
-        return self.read_positions(np.arange(start, stop, step, dtype=np.int64))
+        return self.read_positions(np.arange(start, stop, step, dtype=np.int64), tables=tables, modules=modules)
 
-    def read_positions(self, positions: ArrayLike) -> Traces:
+    def read_positions(
+        self, positions: ArrayLike, *, tables: Collection[str] | None = None, modules: Collection[int] = FRIB_MODULES
+    ) -> Traces:
         """The events at the given positions.
 
-        An event whose own content cannot be used has no rows and a rejection; what is missing is no fault.
+        An event with content that cannot be used has no rows and a rejection; what is missing is no fault. What is not
+        asked for is not looked at, neither its samples nor whether they can be read.
 
         Parameters
         ----------
         positions
             (events,), in any order.
+        tables
+            Tables of `Traces` to read, all without. The others have no rows; pads are always read.
+        modules
+            FRIB modules to read, by tag.
 
         Returns
         -------
         Traces
-            GET samples int16 (rows, 512), a view of the matrices as read; SIS3300 samples uint16, padded to the longest.
+            GET samples int16 (rows, 512), a view of the matrices as read.
 
         Raises
         ------
@@ -123,9 +134,11 @@ class AttpcRun:
             raise IndexError(
                 f"run file {str(self.path)!r} has positions 0 to {self.n_events - 1}, asked for {wanted.min()} to {wanted.max()}"
             )
+        frib, silicon = (tables is None or name in tables for name in ("frib", "silicon"))
+        parts = Wanted(modules if frib else (), silicon)
         block = EventBlock(wanted + self._layout.first, self.number)
         for index, position in enumerate(wanted):
-            self._open_event(block, index, int(position))
+            self._open_event(block, index, int(position), parts)
         return block.read()
 
     def read_raw(self, number: int) -> NDArray[Any]:
@@ -135,22 +148,20 @@ class AttpcRun:
 
     def read_raw_frib(self, number: int) -> NDArray[Any] | None:
         """The SIS3300 matrix of event `number` as it lies in the file, (samples, channels), or None."""
-        parts = self._parts(number)
-        return None if parts.sis3300 is None else self._untouched(number, parts.sis3300)
+        dataset = self._parts(number).modules.get(SIS3300)
+        return None if dataset is None else self._untouched(number, dataset)
 
     def read_silicon(self, number: int) -> dict[str, NDArray[Any]]:
         """GET matrices of the silicon detectors of event `number`, by place (``upstream_front``, ...), as they lie in the file."""
-        return {place: self._untouched(number, dataset) for place, dataset in self._parts(number).silicon.items()}
+        return {SILICON_SETS[k]: self._untouched(number, dataset) for k, dataset in self._parts(number).silicon.items()}
 
-    def scalers(self) -> dict[str, I8]:
-        """All scaler records in ascending order, one array a column; gaps in their numbers are no fault.
+    def scalers(self) -> Scalers:
+        """All scaler records in ascending order, and what the file says of the run; gaps in their numbers are no fault.
 
         Returns
         -------
-        dict
-            int64 columns, one row a record: ``event`` (number of the record), the words of its header
-            (``start_offset``, ``stop_offset``, ``timestamp``, ``incremental``) and its counts (``clock_free`` to
-            ``ic_cfd``); -1 where a record is too short. No rows where the run has no scalers.
+        Scalers
+            One event, the run. No rows of ``scalers`` where the run has none.
 
         Raises
         ------
@@ -158,19 +169,19 @@ class AttpcRun:
             A record cannot be read.
         """
         try:
-            return read_scalers(self._file)
+            return read_scalers(self._file, self.layout, self.number)
         except DAMAGE as error:
             if (reason := damage(error)) is None:
                 raise
             raise BadRun(f"run file {str(self.path)!r}: its scalers are {reason}. Merge the run again.") from error
 
-    def _open_event(self, block: EventBlock, index: int, position: int) -> None:
+    def _open_event(self, block: EventBlock, index: int, position: int, wanted: Wanted) -> None:
         number = self._layout.first + position
         try:
             origin = self._layout.origin(number)
             if origin is not None:
                 block.origins[index] = origin
-            block.open(index, self._layout.parts(number))
+            block.open(index, self._layout.parts(number, wanted))
             if origin is not None and (first := self._first_position(origin, position)) != position:
                 raise BadEvent(
                     f"event {number} repeats event {origin[1]} of run {origin[0]}, which stands in this file as event {self._layout.first + first}"
@@ -215,7 +226,8 @@ class AttpcRun:
             if damage(error) is None:
                 raise
             return 0
-        return sum(int(np.prod(d.shape)) * 2 for d in (parts.pads, parts.sis3300) if d is not None)
+        pads = [] if parts.pads is None else [parts.pads]
+        return sum(int(np.prod(d.shape)) * 2 for d in (*pads, *parts.modules.values(), *parts.silicon.values()))
 
 
 def _open(path: Path) -> h5py.File:

@@ -1,0 +1,3 @@
+"""Served by penstock. See penstock.compat.spyral."""
+
+from penstock.compat.spyral.runs import *  # noqa: F403

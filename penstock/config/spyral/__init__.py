@@ -1,0 +1,1 @@
+"""What users of Spyral bring along: configurations and scripts of all its generations, read into an experiment.toml."""
