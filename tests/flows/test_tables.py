@@ -12,8 +12,8 @@ from penstock.execute import StepResult
 from penstock.tpc.stages import STAGES
 from penstock_flows._tables import count_plan, count_results, failure_message, plan_table, run_table, run_table_description
 
-POINTS, CLUSTERS, ESTIMATES = STAGES
-NAMES = [s.name for s in STAGES]
+POINTS, CLUSTERS, ESTIMATES = (next(s for s in STAGES if s.name == name) for name in ("tpc.points", "tpc.clusters", "tpc.estimates"))
+NAMES = [s.name for s in (POINTS, CLUSTERS, ESTIMATES)]
 
 
 def planned(run: int, state: State, why: str = "") -> PlanRow:
