@@ -17,17 +17,29 @@ class Goal:
 
     bound: float
     of: Literal["ours", "ratio"] = "ours"
-    side: Literal["least", "most"] = "least"
+    side: Literal["least", "most", "within"] = "least"
+    """`within`: no farther than the bound from `centre`."""
+    centre: float = 0.0
+    sure: bool = False
+    """The bound has to hold also for a value that is two standard errors worse."""
 
     def __str__(self) -> str:
-        return f"{'ratio ' if self.of == 'ratio' else ''}{'≥' if self.side == 'least' else '≤'} {self.bound:g}"
+        if self.side == "within":
+            low, high = self.centre - self.bound, self.centre + self.bound
+            text = f"{low:g} to {high:g}" if self.centre else f"±{self.bound:g}"
+        else:
+            text = f"{'ratio ' if self.of == 'ratio' else ''}{'≥' if self.side == 'least' else '≤'} {self.bound:g}"
+        return f"{text}, 2 s.e." if self.sure else text
 
     def kept(self, row: Row) -> bool | None:
-        """Whether a row keeps the bound; None where it has no such figure."""
+        """Whether a row keeps the bound; None where it has no such figure, or no error where the bound has to be sure."""
         value = row.ratio if self.of == "ratio" else row.ours
-        if value is None or math.isnan(value):
+        slack = (math.nan if row.error is None else 2.0 * row.error) if self.sure else 0.0
+        if value is None or math.isnan(value) or math.isnan(slack):
             return None
-        return value >= self.bound if self.side == "least" else value <= self.bound
+        if self.side == "within":
+            return abs(value - self.centre) + slack <= self.bound
+        return value - slack >= self.bound if self.side == "least" else value + slack <= self.bound
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from penstock.simulate.score_tpc import TrackScore
 
 __all__ = ["Sets", "main", "quality_rows", "time_rows"]
 
-SPEED = {"tpc.points": 10.0, "tpc.clusters": 5.0, "tpc.estimates": 6.0}
+SPEED = {"tpc.points": 15.0, "tpc.clusters": 8.0, "tpc.estimates": 10.0}
 """How many times less CPU than Spyral each stage must take."""
 
 

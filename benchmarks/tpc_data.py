@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,15 @@ from penstock.formats.attpc_write import Compression
 from penstock.simulate.tpc_runs import truth_path, write_run
 from penstock.simulate.tpc_settings import Particle, TpcSimulation
 
-__all__ = ["EVENTS_PER_RUN", "RunSet", "read_truth", "unique_events"]
+__all__ = ["ESTIMATE_TRUTH", "EVENTS_PER_RUN", "FIT_TRUTH", "RunSet", "read_truth", "unique_events"]
 
 EVENTS_PER_RUN = 1_000_000
 """Event numbers are made unique among runs by adding this many for each run."""
+
+
+ESTIMATE_TRUTH = ("event", "polar", "brho", "vertex_z", "trigger")
+FIT_TRUTH = (*ESTIMATE_TRUTH, "ke", "azimuthal", "ic_amplitude", "ic_multiplicity")
+"""Columns of the truth that the scorers want."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class RunSet:
     seed: int
     particles: tuple[Particle, ...] = ("p",)
     compression: Compression = "gzip"
+    changes: Mapping[str, object] = field(default_factory=dict)
+    """Further settings of the simulation, part of what the name stands for."""
 
     def folder(self, data: Path) -> Path:
         """Where the runs lie below the data folder."""
@@ -41,7 +49,7 @@ class RunSet:
         """Simulate the runs that are not there yet; their folder."""
         folder = self.folder(data)
         folder.mkdir(parents=True, exist_ok=True)
-        settings = TpcSimulation(seed=self.seed, particles=self.particles)
+        settings = TpcSimulation.model_validate({"seed": self.seed, "particles": self.particles, **self.changes})
         for run in self.runs:
             path = folder / f"run_{run:04d}.h5"
             if not (path.exists() and truth_path(path).exists()):
@@ -50,7 +58,7 @@ class RunSet:
         return folder
 
 
-def read_truth(path: Path, *, leave_out: int | None = None) -> dict[str, NDArray[Any]]:
+def read_truth(path: Path, *, leave_out: int | None = None, names: Sequence[str] = ESTIMATE_TRUTH) -> dict[str, NDArray[Any]]:
     """Truth of a run, one row a track, events made unique among runs; from Parquet, or from the dataset ``truth`` of an HDF5 file.
 
     Parameters
@@ -59,9 +67,10 @@ def read_truth(path: Path, *, leave_out: int | None = None) -> dict[str, NDArray
         The run file.
     leave_out
         An event whose tracks do not count, because it was never read.
+    names
+        Columns that are wanted.
     """
     run = int(path.stem.rpartition("_")[2])
-    names = ("event", "polar", "brho", "vertex_z", "trigger")
     if truth_path(path).exists():
         table = parquet.read_table(truth_path(path), columns=list(names))
         columns = {name: table.column(name).to_numpy() for name in names}

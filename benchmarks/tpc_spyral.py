@@ -20,7 +20,7 @@ from tpc_ours import pooled
 
 from penstock.simulate.score_tpc import TrackScore, score_tracks
 
-__all__ = ["PHASES", "SpyralReport", "measure", "peer_python"]
+__all__ = ["PHASES", "SpyralReport", "call_peer", "measure", "peer_python", "scored_workspace"]
 
 HERE = Path(__file__).parent
 PHASES = {"tpc.points": "Pointcloud", "tpc.clusters": "Cluster", "tpc.estimates": "Estimation"}
@@ -35,6 +35,8 @@ class SpyralReport:
     """By our stage; per event that it read."""
     scores: dict[str, TrackScore]
     """By folder of runs; without the last event of each run, which Spyral never reads."""
+    last_events: dict[str, dict[int, int]]
+    """That event, by folder and run."""
     versions: dict[str, str]
 
 
@@ -46,19 +48,31 @@ def peer_python() -> Path | None:
 
 def measure(python: Path, timing: Path, warmup: Path, sets: Sequence[Path], workspace: Path, repetitions: int) -> SpyralReport:
     """Time Spyral on run 1 of `timing`, then process the runs in `sets` once each and score them."""
-    command = [str(python), str(HERE / "peers" / "spyral_phases.py"), "--traces", str(timing), "--run", "1", "--reps", str(repetitions)]
-    command += ["--warmup-traces", str(warmup), "--warmup-run", "1", "--workspace", str(workspace)]
-    command += [part for folder in sets for part in ("--score", str(folder))]
-    print("measuring Spyral; this takes minutes", file=sys.stderr, flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **THREADS_OFF}, check=False)
-    if done.returncode:
-        raise SystemExit(f"Spyral failed with exit code {done.returncode}; its message stands above. Run with --no-peer to go without.")
-    report = json.loads(done.stdout.splitlines()[-1])
+    arguments = ["--traces", str(timing), "--run", "1", "--reps", str(repetitions)]
+    arguments += ["--warmup-traces", str(warmup), "--warmup-run", "1", "--workspace", str(workspace)]
+    report = call_peer(python, "spyral_phases.py", [*arguments, *(part for folder in sets for part in ("--score", str(folder)))])
     return SpyralReport(
         cpu_ms_per_event={stage: float(report["phases"][phase]["cpu_ms_per_event"]) for stage, phase in PHASES.items()},
         scores={name: _score(Path(name), found) for name, found in report["scored"].items()},
+        last_events={name: {int(run): int(each["last_event"]) for run, each in found.items()} for name, found in report["scored"].items()},
         versions=report["versions"],
     )
+
+
+def call_peer(python: Path, script: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Run a script of ``peers/`` in an environment of its own: the JSON of its last line."""
+    print(f"measuring Spyral ({script}); this takes minutes", file=sys.stderr, flush=True)
+    command = [str(python), str(HERE / "peers" / script), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **THREADS_OFF}, check=False)
+    if done.returncode:
+        raise SystemExit(f"Spyral failed with exit code {done.returncode}; its message stands above. Run with --no-peer to go without.")
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+def scored_workspace(workspace: Path, folder: Path) -> Path:
+    """Where the phases leave what they made of the runs of a folder."""
+    return workspace / "scored" / folder.name
 
 
 def _score(raw: Path, found: dict[str, dict[str, Any]]) -> TrackScore:

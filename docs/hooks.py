@@ -17,15 +17,25 @@ from penstock.cli import cli
 from penstock.cli.stages import parameter_rows
 from penstock.config import Resources, load_registry
 from penstock.config._experiment import _Experiment, _Plugins, _Store, _Tables
-from penstock.core.schema import Records
+from penstock.core.schema import Column, Records
 from penstock.core.stage import Stage
 
 __all__ = ["fill", "on_config", "on_page_markdown"]
 
 _MARK = re.compile(r"^<!-- made: ([a-z]+) -->$", re.MULTILINE)
+_STORAGE = {"hdf5": "HDF5", "parquet": "Parquet", "arrays": "NumPy arrays", "files": "files of its own", "raw": "the file that is given"}
 _UNITS = (
     ("delay_time_bucket", "sample"),
     ("_time_bucket", "time bucket"),
+    ("_buckets", "time bucket"),
+    ("_mm_per_sqrt_m", "mm/√m"),
+    ("_ug_per_cm2", "µg/cm²"),
+    ("_v_per_m", "V/m"),
+    ("_mev", "MeV"),
+    ("_ev", "eV"),
+    ("_deg", "°"),
+    ("_torr", "Torr"),
+    ("_k", "K"),
     ("_samples", "sample"),
     ("_adc", "ADC"),
     ("_rad", "rad"),
@@ -101,10 +111,13 @@ def _stages() -> Iterator[str]:
 
 def _stage(stage: Stage) -> Iterator[str]:
     yield from (f"## `{stage.name}`", "", _first_line(stage.params), "")
-    reads = ", ".join(f"`{slot}`: `{schema.schema_id()}`" for slot, schema in stage.reads.items())
-    assets = "".join(f", asset `{slot}`: `{schema.schema_id()}`" for slot, schema in stage.assets.items())
+    slots = [f"`{slot}`: `{schema.schema_id()}`" for slot, schema in stage.reads.items()]
+    slots += [f"asset `{slot}`: `{schema.schema_id()}`" for slot, schema in stage.assets.items()]
+    about = "" if stage.subject == "run" else " Belongs to no run."
+    amount = "the whole run at once" if stage.unit == "run" else f"{stage.block} {'events' if stage.reads else 'rows'} a block"
     yield from (
-        f"Version {stage.version}. Reads {reads}{assets}. Writes `{stage.writes.schema_id()}`. Lane `{stage.lane}`, {stage.block} events a block.",
+        f"Version {stage.version}. Reads {', '.join(slots) or 'the files of the run'}. Writes `{stage.writes.schema_id()}`."
+        f"{about} Lane `{stage.lane}`, {amount}.",
         "",
     )
     rows = ([f"`{name}`", f"`{default}`", _unit(name), bounds, doc] for name, default, bounds, doc in parameter_rows(stage.params))
@@ -112,17 +125,25 @@ def _stage(stage: Stage) -> Iterator[str]:
 
 
 def _schemas() -> Iterator[str]:
-    for stage in load_registry().stages.values():
-        yield from _schema(stage.writes)
+    registry = load_registry()
+    raw = {instrument.raw.schema_id(): instrument.raw for instrument in registry.instruments.values()}
+    written = {stage.writes.schema_id(): stage.writes for stage in registry.stages.values()}
+    assets = {schema.schema_id(): schema for stage in registry.stages.values() for schema in stage.assets.values()}
+    for schema in (raw | written | assets).values():
+        yield from _schema(schema)
 
 
 def _schema(schema: type[Records]) -> Iterator[str]:
-    kind = {"hdf5": "HDF5", "parquet": "Parquet", "raw": "raw file"}[schema.storage]
-    yield from (f"## `{schema.schema_id()}`", "", f"{_first_line(schema)} Stored as {kind}.", "")
+    yield from (f"## `{schema.schema_id()}`", "", f"{_first_line(schema)} Stored as {_STORAGE[schema.storage]}.", "")
     for table in schema.tables:
         rows = "one row an event" if table.per is None else f"its rows belong to those of `{table.per}`"
         yield from (f"Table `{table.name}`: {rows}.", "")
-        yield from _table(["column", "type", "unit", "meaning"], ([f"`{c.name}`", f"`{c.dtype}`", c.unit, c.doc] for c in table.columns))
+        yield from _table(["column", "type", "unit", "meaning"], ([f"`{c.name}`", _type(c), c.unit, c.doc] for c in table.columns))
+
+
+def _type(column: Column) -> str:
+    dimensions = " × ".join(map(str, column.shape))
+    return f"`{column.dtype}`, {dimensions} a row" if dimensions else f"`{column.dtype}`"
 
 
 def _fields(model: type[BaseModel]) -> Iterator[str]:

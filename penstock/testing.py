@@ -7,11 +7,15 @@ A test module of a plug-in says which stage, and which events to try it on::
 
         def inputs(self):
             return {"hits": make_hits(12)}
+
+`StageContract` is for stages that give one record an event, `RunStageContract` for those of ``unit="run"``, `TableContract` for those
+of ``subject="none"``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,12 +25,12 @@ from penstock.config import fingerprint
 from penstock.core.canonical import canonical_json, digest_key
 from penstock.core.params import Params
 from penstock.core.schema import Records
-from penstock.core.stage import Stage
+from penstock.core.stage import RunSource, Stage, load_dotted
 from penstock.execute import apply_stage
 from penstock.store import Counts, Manifest, read_artifact
 from penstock.store.attempts import Attempt, rejections_of, write_block
 
-__all__ = ["StageContract", "explain_difference"]
+__all__ = ["RunStageContract", "StageContract", "TableContract", "explain_difference"]
 
 
 def explain_difference(one: Records, other: Records) -> str:
@@ -52,15 +56,11 @@ def explain_difference(one: Records, other: Records) -> str:
     return ""
 
 
-class StageContract:
-    """The laws of a map stage. Inherit, and give `stage` and `inputs`; `params` and `assets` where defaults do not do."""
+class _Contract:
+    """The laws of every stage. Not for tests as it is: it does not know how to call a stage."""
 
     stage: ClassVar[Stage]
     """The stage under test."""
-
-    def inputs(self) -> Mapping[str, Records]:
-        """The same events in each slot, at least three, among them odd ones; equal at each call."""
-        raise NotImplementedError(f"{type(self).__name__} says which events to try the stage on: def inputs(self)")
 
     def params(self) -> Params:
         """The parameters to try."""
@@ -70,52 +70,21 @@ class StageContract:
         """The asset in each asset slot."""
         return {}
 
-    def compute(self, inputs: Mapping[str, Records]) -> Records:
-        """What the stage makes of one block."""
-        return apply_stage(self.stage, self.stage.load_body(), inputs, {"params": self.params(), **self.assets()})
+    def result(self) -> Records:
+        """All that the stage makes of what it is tried on, at one go."""
+        raise NotImplementedError
 
-    def compute_in_blocks(self, size: int) -> list[Records]:
-        """What it makes of the same events in blocks of `size`."""
-        inputs = self.inputs()
-        n_events = next(iter(inputs.values())).n_events
-        starts = range(0, n_events, size)
-        return [self.compute({slot: r.part(a, min(a + size, n_events)) for slot, r in inputs.items()}) for a in starts]
+    def pieces(self) -> Sequence[Records]:
+        """The same in blocks, as it is stored."""
+        raise NotImplementedError
 
-    def test_an_event_gives_the_same_bits_alone_and_in_a_block(self) -> None:
-        """What makes live results equal to offline ones."""
-        alone = self.stage.writes.concatenate(self.compute_in_blocks(1))
-
-        assert explain_difference(alone, self.compute(self.inputs())) == ""
-
-    def test_blocks_of_any_size_merge_to_the_same_bits(self) -> None:
-        """What makes results independent of batches and workers."""
-        whole = self.compute(self.inputs())
-
-        differences = [explain_difference(self.stage.writes.concatenate(self.compute_in_blocks(size)), whole) for size in (2, 3, 5)]
-
-        assert differences == [""] * 3
-
-    def test_the_same_events_give_the_same_bits_again(self) -> None:
+    def test_the_same_input_gives_the_same_bits_again(self) -> None:
         """No clock, no global random state, no memory of earlier calls."""
-        assert explain_difference(self.compute(self.inputs()), self.compute(self.inputs())) == ""
-
-    def test_the_input_is_left_as_it_was(self) -> None:
-        """Other stages read the same arrays."""
-        inputs = self.inputs()
-
-        self.compute(inputs)
-
-        assert [explain_difference(records, self.inputs()[slot]) for slot, records in inputs.items()] == [""] * len(inputs)
-
-    def test_there_is_one_record_an_event(self) -> None:
-        """Rejected events have their record too, without rows."""
-        inputs = self.inputs()
-
-        assert self.compute(inputs).n_events == next(iter(inputs.values())).n_events
+        assert explain_difference(self.result(), self.result()) == ""
 
     def test_the_output_follows_its_schema(self) -> None:
         """Every declared table and column, with its dtype and as many rows as the offsets say."""
-        records = self.compute(self.inputs())
+        records = self.result()
 
         rows: dict[str | None, int] = {"events": records.n_events}
         for table in self.stage.writes.tables:
@@ -131,36 +100,13 @@ class StageContract:
                 assert values.shape == (rows[table.name], *column.shape), f"{table.name}.{column.name}"
                 assert np.can_cast(values.dtype, column.dtype, casting="same_kind"), f"{table.name}.{column.name}"
 
-    def test_rejected_events_have_no_rows(self) -> None:
-        """A rejection is an event without a result."""
-        records = self.compute(self.inputs())
-        top = [t.name for t in self.stage.writes.tables if t.per == "events"]
-
-        counts = {t: np.diff(records.offsets[t]) for t in top}
-
-        assert [(t, r.index) for t in top for r in records.rejections if counts[t][r.index]] == []
-
-    def test_events_that_hold_nothing_are_no_error(self) -> None:
-        """Detectors write empty events; they have a result or a rejection."""
-        records = self.compute({slot: schema.empty(2) for slot, schema in self.stage.reads.items()})
-
-        assert records.n_events == 2
-
     def test_stored_blocks_read_back_as_what_was_computed(self, tmp_path: Path) -> None:
         """Storing loses nothing that the schema declares."""
-        pieces = self.compute_in_blocks(2)
-        whole = self.stage.writes.concatenate(pieces)
-        attempt = Attempt.begin(tmp_path, tmp_path / "home")
-        notes = [
-            write_block(attempt.blocks, piece, block=number, size=2, events_in=piece.n_events, cpu_s=0.0)
-            for number, piece in enumerate(pieces)
-        ]
-        files = attempt.join(self.stage.writes, notes, 2, "data")
-        manifest = _manifest(self.stage, whole, files=files, rejections=rejections_of(notes, 2))
+        pieces = self.pieces()
 
-        stored = read_artifact(attempt.home, manifest, self.stage.writes)
+        stored = _store_and_read(self.stage, pieces, tmp_path)
 
-        assert explain_difference(stored, _as_declared(whole)) == ""
+        assert explain_difference(stored, _as_declared(self.stage.writes.concatenate(pieces))) == ""
 
     def test_parameters_survive_the_way_to_a_worker_and_into_the_key(self) -> None:
         """They travel as JSON, and their identity is canonical JSON."""
@@ -176,12 +122,181 @@ class StageContract:
         assert len(fingerprint(self.stage)) == 20
 
 
+class StageContract(_Contract):
+    """The laws of a map stage. Inherit, and give `stage` and `inputs`; `whole`, `params` and `assets` where defaults do not do."""
+
+    def inputs(self) -> Mapping[str, Records]:
+        """The same events in each slot, at least three, among them odd ones; equal at each call."""
+        raise NotImplementedError(f"{type(self).__name__} says which events to try the stage on: def inputs(self)")
+
+    def whole(self) -> Mapping[str, Records]:
+        """What fills the slots that a stage without subject fills, such as a mesh: not cut by events, every block gets all of it."""
+        return {}
+
+    def compute(self, inputs: Mapping[str, Records]) -> Records:
+        """What the stage makes of one block."""
+        return apply_stage(self.stage, self.stage.load_body(), inputs, {"params": self.params(), **self.whole(), **self.assets()})
+
+    def compute_in_blocks(self, size: int) -> list[Records]:
+        """What it makes of the same events in blocks of `size`."""
+        inputs = self.inputs()
+        n_events = next(iter(inputs.values())).n_events
+        starts = range(0, n_events, size)
+        return [self.compute({slot: r.part(a, min(a + size, n_events)) for slot, r in inputs.items()}) for a in starts]
+
+    def result(self) -> Records:
+        """What it makes of all events as one block."""
+        return self.compute(self.inputs())
+
+    def pieces(self) -> Sequence[Records]:
+        """What it makes of them in blocks of two."""
+        return self.compute_in_blocks(2)
+
+    def test_an_event_gives_the_same_bits_alone_and_in_a_block(self) -> None:
+        """What makes live results equal to offline ones."""
+        alone = self.stage.writes.concatenate(self.compute_in_blocks(1))
+
+        assert explain_difference(alone, self.result()) == ""
+
+    def test_blocks_of_any_size_merge_to_the_same_bits(self) -> None:
+        """What makes results independent of batches and workers."""
+        whole = self.result()
+
+        differences = [explain_difference(self.stage.writes.concatenate(self.compute_in_blocks(size)), whole) for size in (2, 3, 5)]
+
+        assert differences == [""] * 3
+
+    def test_the_input_is_left_as_it_was(self) -> None:
+        """Other stages read the same arrays."""
+        inputs, whole, assets = self.inputs(), self.whole(), self.assets()
+        before = copy.deepcopy({**inputs, **whole, **assets})
+
+        apply_stage(self.stage, self.stage.load_body(), inputs, {"params": self.params(), **whole, **assets})
+
+        assert {
+            slot: explain_difference(records, before[slot]) for slot, records in {**inputs, **whole, **assets}.items()
+        } == dict.fromkeys(before, "")
+
+    def test_there_is_one_record_an_event(self) -> None:
+        """Rejected events have their record too, without rows."""
+        inputs = self.inputs()
+
+        assert self.compute(inputs).n_events == next(iter(inputs.values())).n_events
+
+    def test_rejected_events_have_no_rows(self) -> None:
+        """A rejection is an event without a result."""
+        records = self.result()
+        top = [t.name for t in self.stage.writes.tables if t.per == "events"]
+
+        counts = {t: np.diff(records.offsets[t]) for t in top}
+
+        assert [(t, r.index) for t in top for r in records.rejections if counts[t][r.index]] == []
+
+    def test_events_that_hold_nothing_are_no_error(self) -> None:
+        """Detectors write empty events; they have a result or a rejection."""
+        records = self.compute({slot: schema.empty(2) for slot, schema in self.stage.reads.items() if slot not in self.whole()})
+
+        assert records.n_events == 2
+
+
+class RunStageContract(_Contract):
+    """The laws of a stage with ``unit="run"`` that returns records. Inherit, and give `stage` and `source`."""
+
+    def source(self) -> RunSource:
+        """The run to try the stage on; equal at each call."""
+        raise NotImplementedError(f"{type(self).__name__} says which run to try the stage on: def source(self)")
+
+    def result(self) -> Records:
+        """What the stage makes of the run."""
+        return apply_stage(self.stage, self.stage.load_body(), {}, {"source": self.source(), "params": self.params(), **self.assets()})
+
+    def pieces(self) -> Sequence[Records]:
+        """The same: a run is one block."""
+        return [self.result()]
+
+    def test_the_run_is_one_record(self) -> None:
+        """A result about a whole run has no events; the run is its only one."""
+        assert self.result().n_events == 1
+
+
+class TableContract(_Contract):
+    """The laws of a stage with ``subject="none"`` and a `count`. Inherit, and give `stage`, with `params` that make a small table."""
+
+    def rows(self) -> int:
+        """Rows of the table, as the stage counts them."""
+        return int(load_dotted(self.stage.count)(self.params(), **self.assets()))
+
+    def compute(self, positions: range) -> Records:
+        """Some rows of it."""
+        others = {"positions": positions, "params": self.params(), **self.assets()}
+        return apply_stage(self.stage, self.stage.load_body(), {}, others)
+
+    def result(self) -> Records:
+        """All rows at one go."""
+        return self.compute(range(self.rows()))
+
+    def pieces(self) -> Sequence[Records]:
+        """All rows, two hundred at a time."""
+        return self.split(200)
+
+    def split(self, size: int) -> list[Records]:
+        """All rows, `size` at a time."""
+        rows = self.rows()
+        return [self.compute(range(start, min(start + size, rows))) for start in range(0, rows, size)]
+
+    def test_there_are_as_many_rows_as_are_counted(self) -> None:
+        """Blocks are laid out before anything is computed."""
+        assert self.result().n_events == self.rows()
+
+    def test_any_split_of_the_rows_gives_the_same_bits(self) -> None:
+        """What makes results independent of batches and workers."""
+        whole, rows = self.result(), self.rows()
+
+        differences = [
+            explain_difference(self.stage.writes.concatenate(self.split(size)), whole) for size in (max(rows // 7, 1), max(rows - 1, 1))
+        ]
+
+        assert differences == ["", ""]
+
+    def test_a_row_gives_the_same_bits_alone(self) -> None:
+        """No row looks at its neighbours."""
+        whole, rows = self.result(), self.rows()
+
+        differences = {
+            row: explain_difference(self.compute(range(row, row + 1)), whole.part(row, row + 1)) for row in (0, rows // 2, rows - 1)
+        }
+
+        assert differences == dict.fromkeys(differences, "")
+
+    def test_arrays_are_mapped_into_memory(self, tmp_path: Path) -> None:
+        """Every worker reads the whole of a table; arrays lie in memory once for all of a host."""
+        stored = _store_and_read(self.stage, self.pieces(), tmp_path)
+
+        mapped = {isinstance(values, np.memmap) for table in stored.columns.values() for values in table.values()}
+
+        assert mapped == {self.stage.writes.storage == "arrays"}
+
+
+def _store_and_read(stage: Stage, pieces: Sequence[Records], folder: Path) -> Records:
+    """What comes back of blocks that were written, joined, and read."""
+    size = max(piece.n_events for piece in pieces)
+    attempt = Attempt.begin(folder, folder / "home")
+    notes = [
+        write_block(attempt.blocks, piece, block=number, size=size, events_in=piece.n_events, cpu_s=0.0)
+        for number, piece in enumerate(pieces)
+    ]
+    files = attempt.join(stage.writes, notes, size, "data")
+    n_events = sum(piece.n_events for piece in pieces)
+    manifest = _manifest(stage, n_events, size, files=files, rejections=rejections_of(notes, size))
+    return read_artifact(attempt.home, manifest, stage.writes)
+
+
 def _as_declared(records: Records) -> Records:
     columns = {t.name: {c.name: np.asarray(records.columns[t.name][c.name], dtype=c.dtype) for c in t.columns} for t in records.tables}
     return type(records)(n_events=records.n_events, columns=columns, offsets=records.offsets, rejections=records.rejections)
 
 
-def _manifest(stage: Stage, records: Records, **fields: object) -> Manifest:
+def _manifest(stage: Stage, n_events: int, size: int, **fields: object) -> Manifest:
     known: dict[str, object] = {
         "key": digest_key(stage.name),
         "stage": stage.name,
@@ -189,9 +304,9 @@ def _manifest(stage: Stage, records: Records, **fields: object) -> Manifest:
         "storage": stage.writes.storage,
         "subject": "contract",
         "run": None,
-        "n_events": records.n_events,
-        "block": 2,
-        "counts": Counts(records.n_events, records.n_events),
+        "n_events": n_events,
+        "block": size,
+        "counts": Counts(n_events, n_events),
         **{key: {} for key in ("recipe", "origins", "inputs", "code", "environment", "times")},
     }
     return Manifest(**(known | fields))  # type: ignore[arg-type]

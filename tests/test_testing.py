@@ -8,13 +8,15 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 from toybench import make_groups, make_hits
-from toyline import plugin
+from toyline import plugin, wholes
 from toyline.raw import ToyRun, write_run
 from toyline.schemas import Groups, Hits
+from toyline.wholes import Curve, CurveParams, Tally
 
 from penstock.core.params import Params
 from penstock.core.schema import Records, Rejection
-from penstock.testing import StageContract, explain_difference
+from penstock.core.stage import RunSource
+from penstock.testing import RunStageContract, StageContract, TableContract, explain_difference
 
 
 class TestHits(StageContract):
@@ -47,6 +49,31 @@ class TestSummary(StageContract):
 
 class TestStrict(TestSummary):
     stage = plugin.strict
+
+
+class TestCalibrated(StageContract):
+    stage = wholes.calibrated
+
+    def inputs(self) -> Mapping[str, Records]:
+        return {"hits": make_hits(7)}
+
+    def whole(self) -> Mapping[str, Records]:
+        return {"curve": wholes.make_curve(range(10), CurveParams())}
+
+
+class TestCurve(TableContract):
+    stage = wholes.curve
+
+
+class TestTally(RunStageContract):
+    stage = wholes.tally
+
+    @pytest.fixture(autouse=True)
+    def _run(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self._path = write_run(tmp_path_factory.mktemp("raw"), 1, 9, {})
+
+    def source(self) -> RunSource:
+        return RunSource(1, {"text": self._path}, {}, lambda: ToyRun(self._path))
 
 
 def _rejected() -> Hits:
@@ -109,7 +136,7 @@ def contract_of(body: str) -> StageContract:
     [
         ("remember", "test_an_event_gives_the_same_bits_alone_and_in_a_block"),
         ("remember", "test_blocks_of_any_size_merge_to_the_same_bits"),
-        ("roll_dice", "test_the_same_events_give_the_same_bits_again"),
+        ("roll_dice", "test_the_same_input_gives_the_same_bits_again"),
         ("spoil", "test_the_input_is_left_as_it_was"),
         ("forget_column", "test_the_output_follows_its_schema"),
         ("drop_event", "test_there_is_one_record_an_event"),
@@ -119,6 +146,80 @@ def contract_of(body: str) -> StageContract:
 def test_a_stage_that_breaks_a_law_is_found(body: str, law: str) -> None:
     with pytest.raises(AssertionError):
         getattr(contract_of(body), law)()
+
+
+def look_at_first(positions: range, params: CurveParams) -> Curve:
+    """A body whose rows depend on where their block begins."""
+    made = wholes.make_curve(positions, params)
+    return Curve(n_events=made.n_events, columns={"events": {**made["events"], "x": made["events"]["x"] - positions.start}})
+
+
+def add_row(positions: range, params: CurveParams) -> Curve:
+    """A body that makes a row too many."""
+    return wholes.make_curve(range(positions.start, positions.stop + 1), params)
+
+
+@pytest.mark.parametrize(
+    ("body", "law"),
+    [
+        ("look_at_first", "test_any_split_of_the_rows_gives_the_same_bits"),
+        ("look_at_first", "test_a_row_gives_the_same_bits_alone"),
+        ("add_row", "test_there_are_as_many_rows_as_are_counted"),
+    ],
+)
+def test_a_table_that_breaks_a_law_is_found(body: str, law: str) -> None:
+    class Broken(TableContract):
+        stage = dataclasses.replace(wholes.curve, body=f"{__name__}:{body}")
+
+    with pytest.raises(AssertionError):
+        getattr(Broken(), law)()
+
+
+def count_runs(source: RunSource, params: Params) -> Tally:
+    """A body that makes two of a run."""
+    return Tally.empty(2)
+
+
+def roll_dice_for_run(source: RunSource, params: Params) -> Tally:
+    """A body with randomness of its own."""
+    values = np.random.default_rng().integers(0, 1 << 60, 1)
+    empty = Tally.empty(1)
+    offsets = {**empty.offsets, "totals": np.array([0, 1])}
+    return Tally(n_events=1, columns={**empty.columns, "totals": {"values": values}}, offsets=offsets)
+
+
+@pytest.mark.parametrize(
+    ("body", "law"),
+    [("count_runs", "test_the_run_is_one_record"), ("roll_dice_for_run", "test_the_same_input_gives_the_same_bits_again")],
+)
+def test_a_stage_of_a_run_that_breaks_a_law_is_found(body: str, law: str) -> None:
+    class Broken(RunStageContract):
+        stage = dataclasses.replace(wholes.tally, body=f"{__name__}:{body}")
+
+        def source(self) -> RunSource:
+            return RunSource(1, {}, {}, lambda: ToyRun("nothing"))
+
+    with pytest.raises(AssertionError):
+        getattr(Broken(), law)()
+
+
+def spoil_curve(hits: Hits, curve: Curve, params: Params) -> Hits:
+    """A body that changes what is given whole."""
+    curve["events"]["x"][:] = 0
+    return hits
+
+
+def test_a_stage_that_spoils_what_it_gets_whole_is_found() -> None:
+    class Broken(TestCalibrated):
+        stage = dataclasses.replace(wholes.calibrated, body=f"{__name__}:spoil_curve")
+
+    with pytest.raises(AssertionError):
+        Broken().test_the_input_is_left_as_it_was()
+
+
+def test_a_contract_of_a_run_without_one_says_what_is_missing() -> None:
+    with pytest.raises(NotImplementedError, match=r"says which run to try the stage on: def source\(self\)"):
+        RunStageContract().source()
 
 
 def test_a_contract_without_events_says_what_is_missing() -> None:

@@ -96,39 +96,26 @@ def _neighbours(positions: F8, k: int) -> tuple[NDArray[np.int32], F8, F8]:
     nearest, squared, farthest = np.empty((n, k), np.int32), np.empty((n, k)), np.empty(n)
     candidates, near, scratch = np.empty(n, np.int32), np.empty(n), np.empty(n)
     counts = np.empty(BINS + 1, np.int32)
-    first = stop = 0
     for i in range(n):
-        bound = np.inf
+        first, stop, bound = 0, n, np.inf
         if i > 0:
             # No neighbour is farther than the farthest one of the point before plus the way from there.
             way = (x[i - 1] - x[i]) ** 2 + (y[i - 1] - y[i]) ** 2 + (z[i - 1] - z[i]) ** 2
             bound = (np.sqrt(farthest[i - 1]) + np.sqrt(way)) ** 2 * (1.0 + 1e-9)
-        first, stop = _window(z, i, bound, first, stop) if ascending else (0, n)
-        for j in range(first, stop):
-            scratch[j] = (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2
-        scratch[i] = np.inf if bound < np.inf else np.nan
+        if ascending:
+            first = stop = i
+            while first > 0 and (z[first - 1] - z[i]) ** 2 <= bound:
+                first -= 1
+            while stop < n and (z[stop] - z[i]) ** 2 <= bound:
+                stop += 1
         count = 0
         for j in range(first, stop):
-            candidates[count], near[count] = j, scratch[j]
-            count += scratch[j] <= bound
+            distance = (x[j] - x[i]) ** 2 + (y[j] - y[i]) ** 2 + (z[j] - z[i]) ** 2
+            candidates[count], near[count] = j, distance
+            count += distance <= bound and j != i
         farthest[i] = _kth_smallest(near[:count], k, bound, scratch, counts)
         _keep(candidates[:count], near[:count], farthest[i], nearest[i], squared[i])
     return nearest, np.sqrt(squared), np.sqrt(farthest)
-
-
-@jit
-def _window(z: F8, i: int, bound: float, first: int, stop: int) -> tuple[int, int]:
-    """Those of the ascending `z` whose squared distance from that of point `i` is at most `bound`; starts from the window of the point before."""
-    while first > 0 and (z[first - 1] - z[i]) ** 2 <= bound:
-        first -= 1
-    while first < i and (z[first] - z[i]) ** 2 > bound:
-        first += 1
-    stop = max(stop, i + 1)
-    while stop < len(z) and (z[stop] - z[i]) ** 2 <= bound:
-        stop += 1
-    while stop > i + 1 and (z[stop - 1] - z[i]) ** 2 > bound:
-        stop -= 1
-    return first, stop
 
 
 @jit

@@ -29,8 +29,9 @@ FEWEST_AT_END = 5
 LEAST_TURN = math.pi
 """The helix of a piece that turns so far is known well enough to be followed."""
 
-N, LOW, HIGH, DIRECTION, TURN, LOW_END, HIGH_END, TRAITS = 0, 1, 2, 3, 4, 5, 12, 19
-"""Where the traits of a track stand: points, range in z, direction, turning, seven numbers for the helix from either end."""
+N, LOW, HIGH, DIRECTION, LOW_END, HIGH_END, TRAITS = 0, 1, 2, 3, 4, 12, 20
+"""Where the traits of a track stand: points, range in z, direction, and eight numbers for the helix from either end: seven that
+describe it, and how far it turns. They are infinite until the helix is fitted."""
 
 SAMPLED_POINTS = 100
 """Of about so many points of a track its helix is made: more cost time and change nothing that joining needs."""
@@ -76,40 +77,58 @@ def join_continuous(positions: F8, offsets: I8, events: I8, radius_fraction: flo
             continue
         for piece in range(first, last):
             _describe(_gather(positions, offsets, joined, first, last, piece), threshold, traits[piece])
-        while True:
-            keep, drop = _best_pair(positions, offsets, joined, traits, first, last, radius_fraction, z_fraction)
+        costs = np.full((last - first, last - first), math.nan)
+        for tracks in range(last - first, 1, -1):
+            keep, drop = _best_pair(positions, offsets, joined, traits, costs, first, last, radius_fraction, z_fraction)
             if keep < 0:
                 break
             for piece in range(first, last):
                 if joined[piece] == drop:
                     joined[piece] = keep
-            _describe(_gather(positions, offsets, joined, first, last, keep), threshold, traits[keep])
+            if tracks > 2:
+                _describe(_gather(positions, offsets, joined, first, last, keep), threshold, traits[keep])
+                costs[keep - first, :] = costs[:, keep - first] = math.nan
     return joined
 
 
 @jit
 def _best_pair(
-    positions: F8, offsets: I8, joined: I8, traits: F8, first: int, last: int, radius_fraction: float, z_fraction: float
+    positions: F8, offsets: I8, joined: I8, traits: F8, costs: F8, first: int, last: int, radius_fraction: float, z_fraction: float
 ) -> tuple[int, int]:
-    """The two tracks of an event that are nearest and fit best, the one to keep first; -1 where none fit."""
+    """The two tracks of an event that are nearest and fit best, the one to keep first; -1 where none fit.
+
+    What each pair costs is kept in `costs`, one row a lower track, NaN where it is not known.
+    """
     best, keep, drop = math.inf, -1, -1
     for a in range(first, last):
         for b in range(first, last):
             if a == b or joined[a] != a or joined[b] != b:
                 continue
-            gap = _gap(traits[a], traits[b], z_fraction)
-            if gap >= 1.0:
-                continue
-            misfit = math.inf
-            if traits[a, N] >= traits[b, N] or traits[a, TURN] >= LEAST_TURN:
-                facing = _gather(positions, offsets, joined, first, last, b)
-                misfit = _misfit(traits[a, HIGH_END:], facing, True, radius_fraction)
-            if traits[b, N] > traits[a, N] or traits[b, TURN] >= LEAST_TURN:
-                facing = _gather(positions, offsets, joined, first, last, a)
-                misfit = min(misfit, _misfit(traits[b, LOW_END:HIGH_END], facing, False, radius_fraction))
-            if misfit < 1.0 and gap + misfit < best:
-                best, keep, drop = gap + misfit, min(a, b), max(a, b)
+            cost = costs[a - first, b - first]
+            if math.isnan(cost):
+                cost = _gap(traits[a], traits[b], z_fraction)
+                if cost < 1.0:
+                    lower = _gather(positions, offsets, joined, first, last, a)
+                    upper = _gather(positions, offsets, joined, first, last, b)
+                    misfit = _misfit_of_pair(lower, upper, traits[a], traits[b], radius_fraction)
+                    cost = cost + misfit if misfit < 1.0 else math.inf
+                else:
+                    cost = math.inf
+                costs[a - first, b - first] = cost
+            if cost < best:
+                best, keep, drop = cost, min(a, b), max(a, b)
     return keep, drop
+
+
+@jit
+def _misfit_of_pair(lower: F8, upper: F8, below: F8, above: F8, radius_fraction: float) -> float:
+    """How badly two tracks, of traits `below` and `above`, fit each other where they meet: by the helix of the longer, or of both."""
+    misfit = math.inf
+    if below[N] >= above[N] or _turning(lower, below) >= LEAST_TURN:
+        misfit = _misfit(_helix(lower, below, HIGH_END), upper, True, radius_fraction)
+    if above[N] > below[N] or _turning(upper, above) >= LEAST_TURN:
+        misfit = min(misfit, _misfit(_helix(upper, above, LOW_END), lower, False, radius_fraction))
+    return misfit
 
 
 @jit
@@ -132,13 +151,28 @@ def _gather(positions: F8, offsets: I8, joined: I8, first: int, last: int, track
 
 @jit
 def _describe(points: F8, threshold: float, traits: F8) -> None:
-    """Write what joining needs of a track: size, range in z, direction, turning, and the helix from both ends."""
+    """Write what joining needs of a track: size, range in z, direction; its helix is not fitted yet."""
     x, y, z = points[0].copy(), points[1].copy(), points[2].copy()
     traits[N], traits[LOW], traits[HIGH] = len(x), z[0], z[-1]
     traits[DIRECTION] = turning_direction(x, y, z, threshold)
-    step = max(1, len(x) // SAMPLED_POINTS)
-    traits[TURN] = _describe_end(x[::step].copy(), y[::step].copy(), z[::step].copy(), traits[LOW_END:HIGH_END])
-    _describe_end(x[::-step].copy(), y[::-step].copy(), z[::-step].copy(), traits[HIGH_END:])
+    traits[LOW_END:] = math.inf
+
+
+@jit
+def _turning(points: F8, traits: F8) -> float:
+    """How far a track turns, as seen from its lower end, rad; NaN where there is no helix."""
+    return float(_helix(points, traits, LOW_END)[7])
+
+
+@jit
+def _helix(points: F8, traits: F8, end: int) -> F8:
+    """The helix of a track from one end, fitted when it is first asked for."""
+    found = traits[end : end + 8]
+    if found[7] == math.inf:
+        step = max(1, points.shape[1] // SAMPLED_POINTS)
+        sampled = points[:, ::step] if end == LOW_END else points[:, ::-step]
+        found[7] = _describe_end(sampled[0].copy(), sampled[1].copy(), sampled[2].copy(), found)
+    return found
 
 
 @jit
@@ -176,7 +210,7 @@ def _gap(lower: F8, upper: F8, z_fraction: float) -> float:
 @jit
 def _misfit(end: F8, points: F8, above: bool, radius_fraction: float) -> float:
     """How badly the points next to the end of a helix, above or below it, miss it: below 1 they belong to it."""
-    center_x, center_y, radius, loss, start_angle, start_z, slope = end
+    center_x, center_y, radius, loss, start_angle, start_z, slope = end[:7]
     if not (radius > 0.0 and slope != 0.0):
         return math.inf
     x, y, z = points if above else points[:, ::-1]

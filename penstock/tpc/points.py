@@ -32,6 +32,8 @@ ION_CHAMBER_WIDTH = (0.0, 0.85)
 ION_CHAMBER_CHANNEL = 0
 DOWNSCALE = 2
 """V977 register of an event that only the down-scaled ion-chamber trigger took."""
+UNMAPPED = "no trace belongs to a pad: put tpc.merge, with a map of the electronics, before tpc.points"
+"""Why an event is rejected that has traces, none of them of a known pad."""
 FEWEST_SAMPLES = 4
 
 SAMPLE, SHIFT, AMPLITUDE, INTEGRAL = range(4)
@@ -80,6 +82,13 @@ def find_points(traces: Traces, params: PointParams, pads: PadMap, field: FieldM
     return PointCloud(n_events=traces.n_events, columns=columns, offsets={"points": offsets}, rejections=rejections)
 
 
+def _without_pads(traces: Traces) -> list[int]:
+    """Events that have traces, none of them of a known pad."""
+    offsets = traces.offsets["pads"]
+    known = np.concatenate([[0], np.cumsum(traces["pads"]["pad"] >= 0)])[offsets]
+    return np.flatnonzero((np.diff(offsets) > 0) & (np.diff(known) == 0)).tolist()
+
+
 def _rejections(traces: Traces, params: PointParams) -> list[Rejection]:
     """Those of the reader, and one for each event that the parameters leave out."""
     rejections = list(traces.rejections)
@@ -87,6 +96,8 @@ def _rejections(traces: Traces, params: PointParams) -> list[Rejection]:
         bad = {r.index for r in rejections}
         downscaled = np.flatnonzero(traces["events"]["coincidence"] == DOWNSCALE)
         rejections += [Rejection(int(i), "ion-chamber down-scale trigger", excluded=True) for i in downscaled if int(i) not in bad]
+    bad = {r.index for r in rejections}
+    rejections += [Rejection(i, UNMAPPED) for i in _without_pads(traces) if i not in bad]
     return sorted(rejections, key=lambda r: r.index)
 
 

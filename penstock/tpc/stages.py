@@ -44,6 +44,7 @@ readout = stage(
     lane="tpc",
     unit="run",
     summary=("incomplete",),
+    figure="penstock.views.tpc_readout:draw_readout",
 )
 
 merge = stage(
@@ -57,6 +58,7 @@ merge = stage(
     lane="tpc",
     block=16,
     summary=("pads", "silicon"),
+    figure="penstock.views.tpc_traces:draw_traces",
     modules=("penstock.tpc.electronics",),
 )
 
@@ -118,6 +120,7 @@ mesh = stage(
     lane="tpc",
     block=512,
     tolerance=1e-4,
+    figure="penstock.views.tpc_mesh:draw_mesh",
 )
 
 fits = stage(
@@ -160,6 +163,7 @@ scalers = stage(
     lane="tpc",
     unit="run",
     summary=("scalers",),
+    figure="penstock.views.tpc_scalers:draw_scalers",
 )
 
 STAGES = (readout, scalers, merge, points, clusters, estimates, mesh, fits, kinematics)

@@ -50,7 +50,7 @@ def draw_pair(
     axes.set_ylim(y_low, y_high)
     outside = len(x) - int(np.sum((x >= x_low) & (x <= x_high) & (y >= y_low) & (y <= y_high)))
     if outside:
-        style.annotate(axes, f"{outside:,} tracks outside")
+        style.annotate(axes, f"{outside:,} track{'s' if outside > 1 else ''} outside")
 
 
 def padded_range(values: NDArray[Any]) -> Limits:

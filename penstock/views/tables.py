@@ -48,15 +48,17 @@ class Cell:
     counts: Counts | None = None
     shown: tuple[str, ...] = ()
     """Tables whose rows stand in the summary."""
+    counted: str = "ev"
+    """What the artifact has one of for each event; empty for results about a whole run."""
 
     @property
     def summary(self) -> str:
         """``9,800 ev / 3.2 M points``, with what was rejected; the state where there is no artifact."""
         if self.counts is None:
             return str(self.state)
-        parts = [f"{self.counts.events_out:,} ev", *(f"{_short(self.counts.rows.get(t, 0))} {t}" for t in self.shown)]
+        parts = [*([f"{self.counts.events_out:,} {self.counted}"] if self.counted else []), *(f"{_short(self.counts.rows.get(t, 0))} {t}" for t in self.shown)]
         rejected = sum(self.counts.rejected.values())
-        return " / ".join(parts) + (f" ({rejected:,} rejected)" if rejected else "")
+        return (" / ".join(parts) or "done") + (f" ({rejected:,} rejected)" if rejected else "")
 
     @property
     def text(self) -> str:
@@ -177,7 +179,8 @@ def run_table(rows: Sequence[PlanRow], store: Store, results: Iterable[StepResul
 
 def _cell(run: int, stage: Stage, state: State, why: str, key: Key | None, store: Store) -> Cell:
     counts = store.manifest(key).counts if state in DONE and key is not None else None
-    return Cell(run, stage.name, state, why, key, counts, stage.summary)
+    counted = "" if stage.unit == "run" else "rows" if stage.subject == "none" else "ev"
+    return Cell(run, stage.name, state, why, key, counts, stage.summary, counted)
 
 
 def _short(number: int) -> str:

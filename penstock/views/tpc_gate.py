@@ -98,10 +98,12 @@ def read_plane(
         if name not in known:
             raise ConfigError(f"{name!r} is no column of tpc.estimates.{nearest(name, known)}")
     selection = EventSelection.parse(events) if events else EventSelection()
-    rows = Planner(experiment, store, Request(RunRange(runs), selection, overrides=overrides or {})).plan()
-    wanted = [row for row in rows if row.stage.writes.schema_id() == Estimates.schema_id()]
-    if not wanted:
+    writers = [stage.name for stage in experiment.pipeline.stages if stage.writes.schema_id() == Estimates.schema_id()]
+    if not writers:
         raise ConfigError(f"experiment {experiment.name!r}: no stage of the pipeline writes {Estimates.schema_id()!r}.")
+    # Only what the estimates need: the gate that is being drawn may be named in [assets] already.
+    rows = Planner(experiment, store, Request(RunRange(runs), selection, tuple(writers), overrides or {})).plan()
+    wanted = [row for row in rows if row.stage.name in writers]
     tracks = {}
     for row in wanted:
         if row.state is not State.CURRENT or row.key is None:

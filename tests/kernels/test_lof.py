@@ -82,3 +82,30 @@ def test_of_equally_far_neighbours_the_earlier_count() -> None:
     density = 1.0 / (np.array([1.0, 1.0, 1.0, 2.0, 4.0]) + 1e-10)
     neighbour = np.array([1, 0, 0, 1, 3])
     np.testing.assert_allclose(outlier_factors(points, 1), density[neighbour] / density)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(4, 150), st.floats(0.02, 0.9))
+def test_factors_of_points_ascending_in_z_equal_those_of_scikit_learn(seed: int, n: int, fraction: float) -> None:
+    points, k = cloud(seed, n), max(2, int(fraction * n))
+    points = points[:, np.argsort(points[2])]
+
+    expected = LocalOutlierFactor(n_neighbors=k).fit(points.T)
+
+    np.testing.assert_allclose(outlier_factors(points, k), -expected.negative_outlier_factor_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("order", ["ascending", "as drawn"])
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 80), k=st.integers(1, 79))
+def test_factors_of_equally_far_points_equal_those_of_a_plain_calculation(order: str, seed: int, n: int, k: int) -> None:
+    points, k = np.random.default_rng(seed).integers(0, 4, (3, n)).astype(np.float64), min(k, n - 1)
+    if order == "ascending":
+        points = points[:, np.argsort(points[2])]
+    distances = np.sqrt(((points[:, :, None] - points[:, None, :]) ** 2).sum(axis=0))
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    reach = np.maximum(np.take_along_axis(distances, nearest, axis=1), np.sort(distances, axis=1)[:, k - 1][nearest])
+    density = 1.0 / (reach.mean(axis=1) + 1e-10)
+
+    np.testing.assert_allclose(outlier_factors(points, k), density[nearest].mean(axis=1) / density, rtol=1e-9)

@@ -9,24 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from penstock.core.schema import Records
-from penstock.core.stage import stage
 from penstock.formats.traces import Traces
 from penstock.testing import StageContract, explain_difference
 from penstock.tpc.merge import FPN_CHANNELS, merge_traces, subtract_noise
 from penstock.tpc.params import MergeParams
 from penstock.tpc.schemas import Electronics
-
-MERGE = stage(
-    "tpc.merge",
-    version=1,
-    body="penstock.tpc.merge:merge_traces",
-    params=MergeParams,
-    reads={"traces": Traces},
-    assets={"electronics": Electronics},
-    writes=Traces,
-    lane="tpc",
-    block=16,
-)
+from penstock.tpc.stages import merge
 
 
 def electronics(*rows: tuple[int, int, int, int, int, int]) -> Electronics:
@@ -164,7 +152,7 @@ def test_a_mapped_run_loses_its_noise_channels_once_they_are_subtracted() -> Non
 
 
 class TestMerge(StageContract):
-    stage = MERGE
+    stage = merge
 
     def inputs(self) -> Mapping[str, Records]:
         return {"traces": MIXED.part(0, MIXED.n_events)}

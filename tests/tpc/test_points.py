@@ -445,3 +445,16 @@ def distances_to_helix(points: dict[str, Any], track: Any, reach_mm: float = 120
     cloud = np.stack([points[name] for name in "xyz"])
     distances = np.sqrt(((cloud[:, :, None] - helix[:, None, :]) ** 2).sum(axis=0)).min(axis=1) if cloud.size else np.zeros(0)
     return distances[distances < 20]
+
+
+def test_an_event_whose_channels_have_no_pads_is_rejected_and_says_what_is_missing() -> None:
+    traces = Traces.empty(2)
+    columns = {name: dict(table) for name, table in traces.columns.items()}
+    columns["pads"] = {c.name: np.full((3, *c.shape), -1 if c.name == "pad" else 0, c.dtype) for c in Traces.table("pads").columns}
+    unmapped = Traces(n_events=2, columns=columns, offsets={**traces.offsets, "pads": np.array([0, 3, 3])})
+
+    cloud = find_points(unmapped, PointParams(), pad_plane())
+
+    assert [(r.index, r.reason) for r in cloud.rejections] == [
+        (0, "no trace belongs to a pad: put tpc.merge, with a map of the electronics, before tpc.points")
+    ]

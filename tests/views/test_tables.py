@@ -16,6 +16,14 @@ from penstock.views import Cell, RunTable, run_table
 STAGES = ("tpc.points", "tpc.clusters", "tpc.estimates")
 
 
+def test_results_that_are_not_about_events_do_not_count_them() -> None:
+    counts = Counts(1, 1, rows={"scalers": 7})
+
+    assert Cell(1, "tpc.scalers", State.CURRENT, counts=counts, shown=("scalers",), counted="").summary == "7 scalers"
+    assert Cell(1, "x.files", State.CURRENT, counts=counts, counted="").summary == "done"
+    assert Cell(1, "tpc.mesh", State.CURRENT, counts=Counts(16465, 16465), counted="rows").summary == "16,465 rows"
+
+
 def _table(processed, runs: str, *results: StepResult, **overrides: object) -> RunTable:
     request = Request(RunRange(runs), overrides={name.replace("__", "."): value for name, value in overrides.items()})
     return run_table(Planner(processed.experiment, processed.store, request).plan(), processed.store, results)
