@@ -163,6 +163,10 @@ class _Work:
         self._instrument = load_registry(call.plugins).instrument(call.instrument)
         self._manifests = {slot: (home, Manifest.read(home / "manifest.json")) for slot, home in call.inputs.items()}
         self._assets = load_assets(stage, self._instrument, call.assets)
+        self._wholes: dict[str, Records] = {}
+        if stage.unit != "run":
+            alone = {slot: found for slot, found in self._manifests.items() if found[1].subject == NoSubject().label}
+            self._wholes = {slot: read_artifact(home, manifest, stage.reads[slot]) for slot, (home, manifest) in alone.items()}
         self._reader: RunReader | None = None
         if stage.unit != "run" and any(slot not in call.inputs for slot in stage.reads):
             self._reader = self._open_run()
@@ -188,7 +192,8 @@ class _Work:
             inputs = {}
             others["positions"] = range(start, stop)
         else:
-            inputs = {slot: self._input(slot, start, stop) for slot in self._stage.reads}
+            inputs = {slot: self._input(slot, start, stop) for slot in self._stage.reads if slot not in self._wholes}
+            others |= self._wholes
         upstream = {r.index: r for slot in self._manifests if slot in inputs for r in inputs[slot].rejections}
         if stop > start:
             with _compiling(self._stage):
@@ -214,8 +219,6 @@ class _Work:
     def _input(self, slot: str, start: int, stop: int) -> Records:
         if slot in self._manifests:
             home, manifest = self._manifests[slot]
-            if manifest.subject == NoSubject().label:
-                return read_artifact(home, manifest, self._stage.reads[slot])
             return read_artifact(home, manifest, self._stage.reads[slot], start, stop, self._stage.tables.get(slot))
         assert self._reader is not None
         positions = self._positions[start:stop]

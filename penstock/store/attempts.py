@@ -254,7 +254,7 @@ def _parts(notes: Sequence[BlockNote]) -> list[list[BlockNote]]:
 
 
 def _compare(home: Path, standing: Manifest, ours: Manifest, schema: type[Records], tolerance: float) -> None:
-    if [f.sha256 for f in standing.files] == [f.sha256 for f in ours.files] and standing.rejections == ours.rejections:
+    if _contents(standing) == _contents(ours) and standing.rejections == ours.rejections:
         return
     if schema.storage == "files":
         worst = float("inf")
@@ -265,6 +265,11 @@ def _compare(home: Path, standing: Manifest, ours: Manifest, schema: type[Record
             f"{ours.subject}: stage {ours.stage!r}, artifact {ours.key.short}: two computations under one key differ by {worst:.3g} relative, the stage allows {tolerance:.3g}. "
             f"The first one stands ({standing.environment.get('host')}, numerics {standing.environment.get('numerics')!r}); compare the environments with: penstock explain {ours.key.short}"
         )
+
+
+def _contents(manifest: Manifest) -> list[tuple[str, str]]:
+    """Name within the attempt and checksum of each data file."""
+    return [(f.name.partition("/")[2], f.sha256) for f in manifest.files]
 
 
 def _greatest_difference(one: Records, other: Records) -> float:

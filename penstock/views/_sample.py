@@ -51,7 +51,7 @@ def artifact_title(store: Store, manifest: Manifest, what: str) -> str:
     """Headline of a figure: experiment (as refs name it), subject, what is shown, key."""
     names = (name for name, key in store.index.refs().items() if key == manifest.key)
     experiment = next(names, "").partition("/")[0]
-    run = manifest.subject if manifest.run is None else f"run {manifest.run}"
+    run = f"run {manifest.run}" if manifest.run is not None else manifest.subject.removeprefix("none")
     _, _, events = manifest.subject.partition(".events-")
     parts = [experiment, run, f"events {events.replace('-', ':')}" if events else "", what, manifest.key.short]
     return "  ·  ".join(p for p in parts if p)

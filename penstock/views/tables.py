@@ -56,7 +56,10 @@ class Cell:
         """``9,800 ev / 3.2 M points``, with what was rejected; the state where there is no artifact."""
         if self.counts is None:
             return str(self.state)
-        parts = [*([f"{self.counts.events_out:,} {self.counted}"] if self.counted else []), *(f"{_short(self.counts.rows.get(t, 0))} {t}" for t in self.shown)]
+        parts = [
+            *([f"{self.counts.events_out:,} {self.counted}"] if self.counted else []),
+            *(f"{_short(self.counts.rows.get(t, 0))} {t}" for t in self.shown),
+        ]
         rejected = sum(self.counts.rejected.values())
         return (" / ".join(parts) or "done") + (f" ({rejected:,} rejected)" if rejected else "")
 

@@ -79,7 +79,9 @@ def view_event(
     title = f"{experiment.name}  ·  run {run}  ·  event {event}"
     if pad is not None:
         if "traces" not in files:
-            raise ConfigError(f"instrument {experiment.instrument.name!r}: the trace of a pad is drawn from merged files (run_0001.h5) only.")
+            raise ConfigError(
+                f"instrument {experiment.instrument.name!r}: the trace of a pad is drawn from merged files (run_0001.h5) only."
+            )
         pads = _pads(experiment, store, points)
         return _view_pad(files["traces"], cast("PointParams", points.params), pads, run, event, pad, path, title)
     return _view_points(experiment, store, rows, points, run, event, path, title)

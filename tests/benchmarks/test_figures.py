@@ -72,3 +72,37 @@ def test_the_table_aligns_its_columns_and_names_the_verdicts() -> None:
         "estimates cpu (ms/event)             1                       ratio ≥ 6   not judged",
         "wall (s)                  not measured",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [(0.1, True), (-0.1, True), (0.35, False), (-0.35, False), (0.29, True)],
+    ids=["above", "below", "far above", "far below", "at the border"],
+)
+def test_a_goal_bounds_the_distance_from_its_centre(value: float, kept: bool) -> None:
+    assert Goal(0.3, side="within").kept(Row("bias", "", value)) is kept
+
+
+@pytest.mark.parametrize(
+    ("goal", "kept"),
+    [
+        (Goal(0.9, sure=True), False),
+        (Goal(0.8, sure=True), True),
+        (Goal(1.1, side="most", sure=True), False),
+        (Goal(0.2, side="within", centre=1.0, sure=True), True),
+        (Goal(0.1, side="within", centre=1.0, sure=True), False),
+    ],
+    ids=["too little", "enough", "too much", "near enough", "too far"],
+)
+def test_a_sure_goal_holds_for_a_value_two_standard_errors_worse(goal: Goal, kept: bool) -> None:
+    assert goal.kept(Row("pull width", "", 1.0, error=0.08)) is kept
+
+
+def test_a_sure_goal_cannot_be_judged_without_an_error() -> None:
+    assert Goal(0.5, sure=True).kept(Row("found", "", 0.9)) is None
+
+
+def test_goals_say_their_range() -> None:
+    goals = [Goal(0.2, side="within", centre=1.0, sure=True), Goal(0.05, side="within"), Goal(0.98, sure=True)]
+
+    assert [str(goal) for goal in goals] == ["0.8 to 1.2, 2 s.e.", "±0.05", "≥ 0.98, 2 s.e."]

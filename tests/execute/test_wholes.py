@@ -51,6 +51,18 @@ def test_a_later_stage_gets_the_whole_of_it(whole: ToyExperiment) -> None:
     np.testing.assert_array_equal(scaled["hits"]["value"], plain["hits"]["value"] * np.float32(81))
 
 
+def test_a_stage_that_works_event_by_event_gets_the_whole_of_it_too(whole: ToyExperiment) -> None:
+    whole.run()
+    together = whole.store.read(whole.manifest("toy.calibrated"), Hits)
+    whole.configure(pipeline=("toy.hits", "toy.curve", "toy.calibrated_alone"), plugins=PLUGINS)
+
+    states = whole.states(whole.run("1"))
+
+    assert states == {1: ["current", "current", "computed"]}
+    alone = whole.store.read(whole.manifest("toy.calibrated_alone"), Hits)
+    assert alone["hits"]["value"].tobytes() == together["hits"]["value"].tobytes()
+
+
 def test_a_changed_parameter_of_it_makes_later_stages_stale_and_says_why(whole: ToyExperiment) -> None:
     whole.run()
 

@@ -196,7 +196,6 @@ def test_other_bytes_in_files_of_a_stage_are_an_error_whatever_the_tolerance(sto
     assert (store.data_folder(KEY) / "page.txt").read_bytes() == b"page"
 
 
-@pytest.mark.xfail(strict=True, reason="a second writer's files are compared by content alone")
 def test_other_names_of_equal_files_are_an_error(store: Store) -> None:
     attempt, manifest = report_of(store)
     attempt.publish(manifest, Report, 0.0)

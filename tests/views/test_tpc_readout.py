@@ -16,7 +16,7 @@ from penstock.views import tpc_readout
 from penstock.views.tpc_readout import draw_readout, readout_figure
 
 
-def readout(notes: dict[str, int], boards: list[tuple[int, int, int]] = (), incomplete: list[tuple[int, int]] = ()) -> Readout:
+def readout(notes: dict[str, int], boards: Sequence[tuple[int, int, int]] = (), incomplete: Sequence[tuple[int, int]] = ()) -> Readout:
     """A run of 100 events; `boards` are CoBo, AsAd and events that lack it, `incomplete` events and the boards they lack."""
     run = {"run": 1, "events": 100, **{column.name: notes.get(column.name, 0) for column in READOUT_NOTES}}
     by_board = np.array(boards, np.int64).reshape(-1, 3)

@@ -13,7 +13,7 @@ from penstock.core.stage import RunSource, stage
 from toyline.bodies import SummaryParams
 from toyline.schemas import Hits, Raw
 
-__all__ = ["Curve", "CurveParams", "Report", "Tally", "calibrated", "curve", "report", "tally"]
+__all__ = ["Curve", "CurveParams", "Report", "Tally", "calibrated", "calibrated_alone", "curve", "report", "tally"]
 
 
 class CurveParams(Params):
@@ -115,6 +115,17 @@ calibrated = stage(
     writes=Hits,
     lane="toy",
     block=2,
+)
+calibrated_alone = stage(
+    "toy.calibrated_alone",
+    version=1,
+    body="toyline.wholes:apply_curve",
+    params=SummaryParams,
+    reads={"curve": Curve, "hits": Hits},
+    writes=Hits,
+    lane="toy",
+    block=2,
+    unit="event",
 )
 tally = stage(
     "toy.tally", version=1, body="toyline.wholes:tally_run", params=SummaryParams, reads={"raw": Raw}, writes=Tally, lane="toy", unit="run"
