@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError
-from penstock.tpc.schemas import FieldMap
+from penstock.tpc.assets import FieldMap
 
 __all__ = ["read_field_table"]
 

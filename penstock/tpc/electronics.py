@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from penstock.core.errors import ConfigError, nearest
-from penstock.tpc.schemas import Electronics
+from penstock.tpc.assets import Electronics
 
 __all__ = ["DETECTORS", "electronics_map", "read_electronics_csv", "required_electronics"]
 

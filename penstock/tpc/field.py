@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from penstock.core.errors import ConfigError, nearest
 from penstock.kernels import jit
 from penstock.tpc._field_table import read_field_table
-from penstock.tpc.schemas import FieldMap
+from penstock.tpc.assets import FieldMap
 
 __all__ = ["field_asset", "undo_drift"]
 

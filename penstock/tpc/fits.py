@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import GasTable, Gates
 from penstock.tpc.fit_errors import BLIND_MARGIN_MM, Conditions, peak_delays
 from penstock.tpc.fit_minimize import fit_clusters
 from penstock.tpc.fit_normal import Limits, Task
@@ -24,7 +25,7 @@ from penstock.tpc.mesh import MeshGrid, mesh_grids
 from penstock.tpc.nuclei import MEV_PER_TM
 from penstock.tpc.pads import SMALL_SIDE_MM
 from penstock.tpc.params import FitParams
-from penstock.tpc.schemas import Clusters, Estimates, Fits, GasTable, Gates, TrackMesh
+from penstock.tpc.schemas import Clusters, Estimates, Fits, TrackMesh
 from penstock.tpc.stopping import stopping_curve
 
 __all__ = ["ION_CHAMBER_REASON", "MESH_REASON", "NO_GATE_REASON", "POINTS_REASON", "fit_tracks"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import GasTable
 from penstock.tpc.nuclei import common_mass_number, element_charge, nucleus
-from penstock.tpc.schemas import GasTable
 
 __all__ = ["Element", "Gas", "choose_gas", "gas_asset", "parse_compound", "parse_gas", "read_gas_file"]
 

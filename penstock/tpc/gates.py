@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError, nearest
 from penstock.kernels import jit
+from penstock.tpc.assets import Gates
 from penstock.tpc.nuclei import nucleus
-from penstock.tpc.schemas import Estimates, Gates
+from penstock.tpc.schemas import Estimates
 
 __all__ = ["DEFAULT_AXES", "gates_asset", "inside_polygon", "passes_gate", "read_gate", "write_gate"]
 

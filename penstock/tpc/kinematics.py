@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import GasTable, StoppingTables
 from penstock.tpc.gas import choose_gas, parse_compound
 from penstock.tpc.nuclei import MEV_PER_TM
 from penstock.tpc.params import KinematicsParams
 from penstock.tpc.reaction import Reaction, Residue, parse_reaction, reconstruct_residue
-from penstock.tpc.schemas import Fits, GasTable, Kinematics, StoppingTables
+from penstock.tpc.schemas import Fits, Kinematics
 from penstock.tpc.stopping import StoppingCurve, energy_after, stopping_curve
 
 __all__ = ["NO_BEAM", "NO_RESIDUE", "OTHER_PARTICLE", "beam_curve", "beam_energy", "reconstruct_reaction"]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.kernels import jit
+from penstock.tpc.assets import Electronics
 from penstock.tpc.params import MergeParams
-from penstock.tpc.schemas import Electronics, Traces
+from penstock.tpc.schemas import Traces
 
 __all__ = ["FPN_CHANNELS", "merge_traces", "subtract_noise"]
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError
 from penstock.kernels import jit
+from penstock.tpc.assets import GasTable, StoppingTables
 from penstock.tpc.gas import choose_gas
 from penstock.tpc.nuclei import Nucleus, nucleus, parse_nucleus
 from penstock.tpc.params import MeshParams
-from penstock.tpc.schemas import MESH_SAMPLES, GasTable, StoppingTables, TrackMesh
+from penstock.tpc.schemas import MESH_SAMPLES, TrackMesh
 from penstock.tpc.stopping import stopping_curve
 from penstock.tpc.trajectory import REST_MEV_PER_U, follow_ion, ion_in_fields, spiral_arms
 

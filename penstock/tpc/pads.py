@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError, nearest
-from penstock.tpc.schemas import PadMap
+from penstock.tpc.assets import PadMap
 
 __all__ = ["N_PADS", "SMALL_SIDE_MM", "lattice_pads", "pad_corners", "pad_map", "pad_plane", "read_pad_csv"]
 

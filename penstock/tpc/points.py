@@ -15,9 +15,10 @@ from penstock.formats.traces import SIS3300
 from penstock.kernels import jit
 from penstock.kernels.baseline import LowPass, flatten_trace, load_trace, low_pass
 from penstock.kernels.peaks import find_pulses
+from penstock.tpc.assets import FieldMap, PadMap
 from penstock.tpc.field import undo_drift
 from penstock.tpc.params import IonChamberParams, PointParams, PulseParams
-from penstock.tpc.schemas import FieldMap, PadMap, PointCloud, Traces
+from penstock.tpc.schemas import PointCloud, Traces
 
 __all__ = ["find_points"]
 

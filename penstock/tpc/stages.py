@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock.core.stage import stage
 from penstock.formats.scalers import Scalers
+from penstock.tpc.assets import Electronics, FieldMap, GasTable, Gates, PadMap, StoppingTables
 from penstock.tpc.params import (
     ClusterParams,
     EstimateParams,
@@ -15,22 +16,7 @@ from penstock.tpc.params import (
     ReadoutParams,
     ScalerParams,
 )
-from penstock.tpc.schemas import (
-    Clusters,
-    Electronics,
-    Estimates,
-    FieldMap,
-    Fits,
-    GasTable,
-    Gates,
-    Kinematics,
-    PadMap,
-    PointCloud,
-    Readout,
-    StoppingTables,
-    Traces,
-    TrackMesh,
-)
+from penstock.tpc.schemas import Clusters, Estimates, Fits, Kinematics, PointCloud, Readout, Traces, TrackMesh
 
 __all__ = ["STAGES"]
 

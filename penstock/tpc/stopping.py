@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import StoppingTables
 from penstock.tpc.gas import Element, Gas
 from penstock.tpc.nuclei import AMU_MEV, ELECTRON_MEV, Nucleus, nucleus, parse_nucleus
-from penstock.tpc.schemas import StoppingTables
 
 __all__ = [
     "GRID_PER_DECADE",

@@ -16,8 +16,9 @@ from penstock.core.schema import Records
 from penstock.core.selection import EventSelection, RunRange
 from penstock.execute import Planner, Registrar, Request, asset_files
 from penstock.store import Manifest, Store
+from penstock.tpc.assets import PadMap
 from penstock.tpc.params import PointParams
-from penstock.tpc.schemas import Clusters, Estimates, PadMap, PointCloud, Traces
+from penstock.tpc.schemas import Clusters, Estimates, PointCloud, Traces
 from penstock.views.tpc_fitted import view_fit
 from penstock.views.tpc_space import draw_event
 

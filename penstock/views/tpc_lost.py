@@ -16,10 +16,11 @@ from penstock.core.plan import PlanRow
 from penstock.core.schema import Records
 from penstock.execute import asset_files
 from penstock.store import Store
+from penstock.tpc.assets import PadMap
 from penstock.tpc.estimates import explain_tracks
 from penstock.tpc.pads import pad_map
 from penstock.tpc.params import ClusterParams, EstimateParams, FitParams, PointParams
-from penstock.tpc.schemas import Clusters, Estimates, Fits, Kinematics, PadMap, PointCloud, Traces
+from penstock.tpc.schemas import Clusters, Estimates, Fits, Kinematics, PointCloud, Traces
 from penstock.views._recompute import EventChain, recompute_event
 from penstock.views.tpc_fit import FIT_STATUS, LEFT_OUT
 

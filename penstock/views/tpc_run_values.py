@@ -15,7 +15,8 @@ from penstock.core.schema import Records
 from penstock.core.selection import EventSelection, RunRange
 from penstock.execute import Planner, Request
 from penstock.store import Manifest, Store
-from penstock.tpc.schemas import Estimates, Fits, Gates, PointCloud
+from penstock.tpc.assets import Gates
+from penstock.tpc.schemas import Estimates, Fits, PointCloud
 from penstock.views._sample import read_sample
 from penstock.views.tpc_stability import RunValue, Series, mean_of, median_of
 

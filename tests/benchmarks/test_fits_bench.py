@@ -7,6 +7,7 @@ import fits
 import numpy as np
 import pyarrow as pa
 import pytest
+import tpc_ours
 from fits_ours import compare_excitations
 from fits_spyral import SolverReport, read_fits
 from h5py import File
@@ -34,18 +35,12 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("bench")
     with pytest.MonkeyPatch.context() as patch, (folder / "output.txt").open("w+") as stream:
         patch.setattr(fits, "QUICK", SMALL)
-        patch.setattr("tpc_ours._EXPERIMENT", f"{_template()}\n{COARSE_MESH}")
+        patch.setattr(tpc_ours, "_EXPERIMENT", f"{tpc_ours._EXPERIMENT}\n{COARSE_MESH}")
         patch.setattr("sys.stdout", stream)
         shared = SMALL.singles.provide(folder)
         fits.main(["--quick", "--no-peer", "--data", str(folder), "--shared", str(shared), "--repetitions", "1"])
         stream.seek(0)
         return stream.read()
-
-
-def _template() -> str:
-    import tpc_ours
-
-    return tpc_ours._EXPERIMENT
 
 
 def test_the_last_line_is_json_with_a_cost_for_each_stage_of_the_chain(output: str) -> None:

@@ -17,8 +17,8 @@ from penstock.formats.spyral.tables import write_estimates, write_fits
 from penstock.instruments.attpc import INSTRUMENT
 from penstock.simulate.tpc_runs import write_run
 from penstock.simulate.tpc_settings import TpcSimulation
+from penstock.tpc.assets import PadMap
 from penstock.tpc.params import ClusterParams, EstimateParams, PointParams
-from penstock.tpc.schemas import PadMap
 
 HERE = Path(__file__)
 PEER = HERE.parents[2] / ".peers/spyral/bin/python"

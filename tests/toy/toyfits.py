@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from penstock.simulate.tpc_electronics import find_pads
+from penstock.tpc.assets import Gates
 from penstock.tpc.mesh import MeshGrid, count_nodes, make_mesh, mesh_grids
 from penstock.tpc.nuclei import nucleus
 from penstock.tpc.pads import lattice_pads, pad_plane
 from penstock.tpc.params import FitParams, MeshParams
-from penstock.tpc.schemas import Clusters, Estimates, Gates, TrackMesh
+from penstock.tpc.schemas import Clusters, Estimates, TrackMesh
 
 F8 = NDArray[np.float64]
 

@@ -17,8 +17,8 @@ from penstock.simulate.get_runs import write_get_run
 from penstock.simulate.tpc_runs import write_run
 from penstock.simulate.tpc_settings import TpcSimulation
 from penstock.testing import RunStageContract, StageContract, TableContract
+from penstock.tpc.assets import GasTable, Gates, PadMap, StoppingTables
 from penstock.tpc.params import FitParams, MeshParams
-from penstock.tpc.schemas import GasTable, Gates, PadMap, StoppingTables
 from penstock.tpc.stages import STAGES, clusters, estimates, fits, kinematics, mesh, points, readout, scalers
 
 EVENTS = 6

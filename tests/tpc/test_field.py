@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import FieldMap
 from penstock.tpc.field import field_asset, undo_drift
-from penstock.tpc.schemas import FieldMap
 
 LENGTH = 1000.0
 NS_PER_MM = 17.6

@@ -11,9 +11,10 @@ from toyfits import SHARP, TOY, Track, collect, exact_points, gate, mesh, record
 
 from penstock.core.errors import ConfigError
 from penstock.core.schema import Records
+from penstock.tpc.assets import Gates
 from penstock.tpc.fits import fit_tracks
 from penstock.tpc.params import FitParams
-from penstock.tpc.schemas import Fits, Gates
+from penstock.tpc.schemas import Fits
 
 NO_GATE = Gates.empty()
 OFF = np.array([0.5, 0.5, 2.0, 0.002, 0.003, 0.01])

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import GasTable
 from penstock.tpc.gas import Element, choose_gas, gas_asset, parse_compound, parse_gas, read_gas_file
-from penstock.tpc.schemas import GasTable
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from penstock.core.schema import Records
 from penstock.formats.traces import Traces
 from penstock.testing import StageContract, explain_difference
+from penstock.tpc.assets import Electronics
 from penstock.tpc.merge import FPN_CHANNELS, merge_traces, subtract_noise
 from penstock.tpc.params import MergeParams
-from penstock.tpc.schemas import Electronics
 from penstock.tpc.stages import merge
 
 

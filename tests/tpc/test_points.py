@@ -14,10 +14,11 @@ from scipy.signal import find_peaks
 
 from penstock.core.schema import Rejection
 from penstock.formats.attpc import AttpcRun
+from penstock.tpc.assets import FieldMap, PadMap
 from penstock.tpc.pads import pad_plane
 from penstock.tpc.params import IonChamberParams, PointParams, PulseParams
 from penstock.tpc.points import find_points
-from penstock.tpc.schemas import FieldMap, PadMap, PointCloud, Traces
+from penstock.tpc.schemas import PointCloud, Traces
 
 PARAMS = PointParams()
 OTHER_WRITER = Path(__file__).parents[3] / "shared/data/tpc"

@@ -3,9 +3,9 @@ import pycatima
 import pytest
 
 from penstock.core.errors import ConfigError
+from penstock.tpc.assets import StoppingTables
 from penstock.tpc.gas import parse_compound, parse_gas
 from penstock.tpc.nuclei import parse_nucleus
-from penstock.tpc.schemas import StoppingTables
 from penstock.tpc.stopping import (
     energy_after,
     mass_stopping_power,

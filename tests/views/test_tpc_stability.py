@@ -10,7 +10,7 @@ import pytest
 
 from penstock.core.errors import ArtifactMissing
 from penstock.core.schema import Records
-from penstock.tpc.schemas import Gates
+from penstock.tpc.assets import Gates
 from penstock.views.tpc_run_values import measure_runs
 from penstock.views.tpc_stability import RunValue, Series, draw_stability, mean_of, median_of
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from penstock.core.instrument import Instrument
-from penstock.tpc.schemas import Electronics, FieldMap, GasTable, Gates, PadMap, StoppingTables, Traces
+from penstock.tpc.assets import Electronics, FieldMap, GasTable, Gates, PadMap, StoppingTables
+from penstock.tpc.schemas import Traces
 
 __all__ = ["INSTRUMENT"]
 

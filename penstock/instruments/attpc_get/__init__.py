@@ -2,7 +2,8 @@
 
 from penstock.core.instrument import Instrument
 from penstock.instruments.attpc import INSTRUMENT as ATTPC
-from penstock.tpc.schemas import Electronics, Traces
+from penstock.tpc.assets import Electronics
+from penstock.tpc.schemas import Traces
 
 __all__ = ["INSTRUMENT"]
 
