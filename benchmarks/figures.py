@@ -38,8 +38,8 @@ class Goal:
         if value is None or math.isnan(value) or math.isnan(slack):
             return None
         if self.side == "within":
-            return abs(value - self.centre) + slack <= self.bound
-        return value - slack >= self.bound if self.side == "least" else value + slack <= self.bound
+            return bool(abs(value - self.centre) + slack <= self.bound)
+        return bool(value - slack >= self.bound if self.side == "least" else value + slack <= self.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,13 @@ class Row:
     peer_error: float | None = None
     more_is_better: bool = False
     goal: Goal | None = None
+    comparable: bool = True
+    """Whether a ratio says anything: that of two biases does not."""
 
     @property
     def ratio(self) -> float | None:
         """How many times better ours is: peer over ours, or ours over peer where more is better."""
-        if self.ours is None or self.peer is None:
+        if not self.comparable or self.ours is None or self.peer is None or math.isnan(self.ours) or math.isnan(self.peer):
             return None
         above, below = (self.ours, self.peer) if self.more_is_better else (self.peer, self.ours)
         return above / below if below else None

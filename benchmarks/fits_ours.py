@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,21 @@ from tpc_ours import CHAIN, of_run, pooled, process
 from penstock.notebook import OpenExperiment
 from penstock.simulate.score_fits import FitScore, score_fits
 from penstock.simulate.score_tpc import Figure
+from penstock.simulate.tpc_ions import IONS, stopping_power
+from penstock.simulate.tpc_settings import Gas
+from penstock.tpc.nuclei import parse_nucleus
+from penstock.tpc.stopping import write_stopping_csv
 
-__all__ = ["FIT_COLUMNS", "PLAIN", "ReactionScore", "count_fits", "fit_and_score", "score_reaction"]
+__all__ = [
+    "FIT_COLUMNS",
+    "PLAIN",
+    "ReactionScore",
+    "compare_excitations",
+    "count_fits",
+    "fit_and_score",
+    "score_reaction",
+    "stopping_of_simulation",
+]
 
 FIT_COLUMNS = (
     *("event", "ke", "sigma_ke", "brho", "polar", "sigma_polar", "azimuthal", "sigma_azimuthal", "vertex_z", "sigma_vz"),
@@ -41,6 +55,14 @@ class ReactionScore:
     """Median of found less true."""
     width_kev: Figure
     """Robust standard deviation of it."""
+
+
+def stopping_of_simulation(folder: Path, gas: Gas) -> str:
+    """Lines for an experiment whose protons are stopped as those of the simulator; the table is written into the folder."""
+    path = folder / f"proton-in-{gas}.csv"
+    ke_mev = np.geomspace(1e-4, 1e3, 7 * 128 + 1)
+    write_stopping_csv(path, parse_nucleus("1H"), ke_mev, stopping_power(IONS["p"], gas, ke_mev))
+    return f"[assets]\nstopping = [{json.dumps(str(path.resolve()))}]\n"
 
 
 def count_fits(raw: Path, work: Path) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 
 # The libraries size their thread pools when they are imported.
-THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-os.environ.update({f"{name}_NUM_THREADS": "1" for name in THREADS})
-os.environ.update({"VECLIB_MAXIMUM_THREADS": "1", "POLARS_MAX_THREADS": "1"})
+os.environ.update(
+    {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")}
+    | {"VECLIB_MAXIMUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+)
 
 import argparse
 import contextlib

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from figures import Goal, Row, format_table, json_line, missed
 
@@ -16,8 +17,15 @@ def test_the_ratio_says_how_many_times_better_ours_is() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [Row("a", "s", 1.0), Row("a", "s", None, 1.0), Row("a", "s", 0.0, 1.0), Row("a", "s", 1.0, 0.0, more_is_better=True)],
-    ids=["no peer", "not measured", "ours is zero", "peer is zero"],
+    [
+        Row("a", "s", 1.0),
+        Row("a", "s", None, 1.0),
+        Row("a", "s", 1.0, math.nan),
+        Row("a", "s", 0.0, 1.0),
+        Row("a", "s", 1.0, 0.0, more_is_better=True),
+        Row("a", "s", 1.0, 2.0, comparable=False),
+    ],
+    ids=["no peer", "not measured", "peer has none", "ours is zero", "peer is zero", "not comparable"],
 )
 def test_there_is_no_ratio_without_two_figures(row: Row) -> None:
     assert row.ratio is None
@@ -100,6 +108,12 @@ def test_a_sure_goal_holds_for_a_value_two_standard_errors_worse(goal: Goal, kep
 
 def test_a_sure_goal_cannot_be_judged_without_an_error() -> None:
     assert Goal(0.5, sure=True).kept(Row("found", "", 0.9)) is None
+
+
+def test_a_value_of_numpy_is_judged_too() -> None:
+    row = Row("bias", "", np.float64(0.1), error=np.float64(0.01), goal=Goal(0.2, side="within", sure=True))
+
+    assert missed([row]) == []
 
 
 def test_goals_say_their_range() -> None:

@@ -22,6 +22,7 @@ SMALL = fits.Sets(
     timing=RunSet("timing", (1,), 3, seed=11, compression="none"),
     warmup=RunSet("timing", (1,), 3, seed=11, compression="none"),
     singles=RunSet("singles", (1, 2), 2, seed=301),
+    singles_of_peer=RunSet("singles", (1,), 2, seed=301),
     pairs=RunSet("fitpairs", (1,), 2, seed=21, particles=("p", "p")),
     piled=RunSet("piled", (1,), 2, seed=501, changes=fits.PILED),
     scattered=RunSet("scattered", (1,), 2, seed=401, changes=fits.SCATTERED),
