@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _cpu_ms(action: Callable[[], object], seconds: float) -> float:
     """Median CPU time of an action, over batches of ten."""
     action()
-    costs = []
+    costs: list[float] = []
     end = time.process_time() + seconds
     while len(costs) < 3 or time.process_time() < end:
         began = time.process_time()

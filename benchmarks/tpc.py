@@ -1,6 +1,6 @@
 """The TPC stages against Spyral: CPU time of each phase on the same run, and how well tracks are found.
 
-What is measured and how: docs/explanation/performance.md. The last line printed is JSON.
+What is measured and how: docs/benchmarks.md. The last line printed is JSON.
 """
 
 from __future__ import annotations
