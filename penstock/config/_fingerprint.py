@@ -15,9 +15,9 @@ from pathlib import Path
 from penstock.core.errors import ConfigError
 from penstock.core.stage import Stage
 
-__all__ = ["code_modules", "fingerprint", "is_release"]
+__all__ = ["code_modules", "fingerprint", "is_release", "normal_form"]
 
-_ROOMS = ("kernels", "formats", "tpc", "events", "area", "phasing", "compat")
+_ROOMS = ("kernels", "formats", "stream", "tpc", "events", "area", "phasing", "compat")
 """Rooms of penstock whose modules belong to a stage's code; core, store and execute are held by formats and tests."""
 
 
@@ -25,7 +25,9 @@ def fingerprint(stage: Stage) -> str:
     """20 hexadecimal characters that change when the code of the stage's body does."""
     digest = hashlib.sha256(repr((stage.body, stage.block, stage.unit, stage.on_error)).encode())
     module = stage.body.partition(":")[0]
-    for name in sorted(code_modules(module, *stage.modules)):
+    others = [dotted for dotted in (stage.finish, stage.complete) if dotted]
+    digest.update("".join(others).encode())
+    for name in sorted(code_modules(module, *stage.modules, *(dotted.partition(":")[0] for dotted in others))):
         digest.update(f"{name}\0{_normal_form(_file_of(name))}\0".encode())
     folder = _file_of(module).parent
     for data in sorted(stage.data_files):
@@ -123,7 +125,12 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _normal_form(path: Path) -> str:
-    return "".join(_dump(_tree(path)))
+    return normal_form(_tree(path))
+
+
+def normal_form(tree: ast.Module) -> str:
+    """A module without comments, docstrings and layout, equal on all supported versions of Python."""
+    return "".join(_dump(tree))
 
 
 def _dump(node: ast.AST) -> Iterator[str]:

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from penstock.config._experiment import Experiment, explain_validation
 from penstock.config._layers import Layer, spread_detector
+from penstock.config._user_code import fingerprint_modules
 from penstock.core.errors import ConfigError, nearest
 from penstock.core.params import Params, field_paths
 from penstock.core.plan import Origins
-from penstock.core.stage import Stage
+from penstock.core.stage import Stage, load_dotted
 
 __all__ = ["Resolver", "parse_overrides"]
 
@@ -61,11 +62,12 @@ class Resolver:
     def _refuse_unknown(self) -> None:
         stages = self.experiment.pipeline.stages
         known = dict.fromkeys(f"{s.name}.{path}" for s in stages for path in field_paths(s.params))
+        free = tuple(path.removesuffix("*") for path in known if path.endswith(".*"))
         registered = tuple(f"{name}." for name in self.experiment.registry.stages)
         for layer in self._layers:
             for path in layer.values:
                 in_pipeline = any(path.startswith(f"{s.name}.") for s in stages)
-                if path not in known and (in_pipeline or not path.startswith(registered)):
+                if path not in known and not path.startswith(free) and (in_pipeline or not path.startswith(registered)):
                     raise ConfigError(f"{layer.source}: parameter {path!r} is not known.{nearest(path, known)}")
 
     def params(self, stage: Stage, run: int) -> tuple[Params, Origins]:
@@ -84,7 +86,7 @@ class Resolver:
 
     def _resolve(self, stage: Stage, layers: Sequence[Layer]) -> tuple[Params, Origins]:
         values: dict[str, Any] = {}
-        origins = dict.fromkeys(field_paths(stage.params), "default")
+        origins = {path: "default" for path in field_paths(stage.params) if not path.endswith("*")}
         prefix = f"{stage.name}."
         for layer in layers:
             for path, value in layer.values.items():
@@ -92,10 +94,14 @@ class Resolver:
                     _put(values, path.removeprefix(prefix).split("."), value)
                     origins[path.removeprefix(prefix)] = layer.source
         try:
-            return stage.params.model_validate(values), origins
+            params = stage.params.model_validate(values)
         except ValidationError as error:
             sources = {origins.get(".".join(map(str, e["loc"])), "") for e in error.errors()} - {""} or set(origins.values()) - {"default"}
             raise ConfigError(f"{', '.join(sorted(sources))}: stage {stage.name!r}: {explain_validation(error, stage.params)}") from error
+        if stage.complete:
+            folder = self.experiment.path.parent
+            params = load_dotted(stage.complete)(params, folder, lambda names: fingerprint_modules(names, folder))
+        return params, origins
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -5,8 +5,8 @@ Frozen pydantic models; units stand in the field names, bounds in ``Field``, one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,14 +37,18 @@ class Params(BaseModel):
 
 
 def _plain(value: Any) -> Json:
+    if isinstance(value, Mapping):
+        return {name: _plain(v) for name, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
 
 
 def field_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all fields of a (nested) parameter model: ``hdbscan.min_points``."""
+    """Dotted paths of all fields of a (nested) parameter model: ``hdbscan.min_points``; of a table of free names ``parameters.*``."""
     for name, info in model.model_fields.items():
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from field_paths(kind, f"{prefix}{name}.")
+        elif get_origin(kind) is dict:
+            yield f"{prefix}{name}.*"
         else:
             yield f"{prefix}{name}"

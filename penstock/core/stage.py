@@ -35,6 +35,11 @@ class Stage:
     called once, as ``body(source=RunSource, params=..., **assets)``, and returns the run as one record; where it writes
     files of its own (storage "files") it gets ``folder=`` too and returns nothing.
 
+    With ``unit="parts"`` a result of the whole run is made from parts that are computed apart from each other:
+    ``count(source, params, **assets)`` says how many there are, ``body(source, part=number, folder=..., params=..., **assets)``
+    writes the files of one, and ``finish(source, parts=[folders in order], folder=..., params=..., **assets)`` makes the
+    result's files of them all and returns the events that it is about: ``writes.empty(n_events)``, with its rejections.
+
     With ``subject="none"`` the result depends on parameters and assets alone: ``count(params, **assets)`` says how many
     rows it has, and the body gets ``positions=range(...)`` instead of inputs (or, with ``unit="run"``, is called once).
     A slot that such a stage fills takes the whole of it.
@@ -53,10 +58,15 @@ class Stage:
     """Slots that take calibrations and geometry; their default is made by the instrument."""
     block: int = 64
     """Events in one block, the unit in which results are computed and laid out."""
-    unit: Literal["block", "event", "run"] = "block"
+    unit: Literal["block", "event", "run", "parts"] = "block"
     subject: Literal["run", "none"] = "run"
     count: str = ""
-    """Rows of a stage without subject, ``module:function`` of its parameters and assets."""
+    """``module:function`` that says how many rows a stage without subject has, or how many parts a stage of parts."""
+    finish: str = ""
+    """``module:function`` that makes the result of its parts."""
+    complete: str = ""
+    """``module:function``, called as ``complete(params, folder, fingerprint)`` when planning: the parameters with what follows from files
+    that they name, relative to the folder of experiment.toml; ``fingerprint(modules)`` is that of a user's code."""
     on_error: Literal["fail", "reject"] = "fail"
     """"reject" turns the body's own exceptions into rejections (user stages only); never those of the system."""
     tolerance: float = 0.0
@@ -79,10 +89,14 @@ class Stage:
             raise PipelineError(f"stage {self.name!r}: version and block start at 1.")
         if self.subject == "none" and (self.reads or self.unit == "event" or (self.unit == "block" and ":" not in self.count)):
             raise PipelineError(f"stage {self.name!r}: a stage without subject reads nothing, and with unit 'block' it names its count.")
-        if self.writes.storage == "files" and self.unit != "run":
+        if self.writes.storage == "files" and self.unit not in ("run", "parts"):
             raise PipelineError(
-                f"stage {self.name!r}: schema {self.writes.schema_id()!r} is stored as files, which only unit 'run' can write."
+                f"stage {self.name!r}: schema {self.writes.schema_id()!r} is stored as files, which only units 'run' and 'parts' can write."
             )
+        if self.unit == "parts" and not (
+            ":" in self.count and ":" in self.finish and self.writes.storage == "files" and self.subject == "run" and self.block == 1
+        ):
+            raise PipelineError(f"stage {self.name!r}: a stage of parts names count and finish, writes files, and has block 1.")
 
     def load_body(self) -> Callable[..., Records]:
         """Import and return the body."""
@@ -92,7 +106,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFolder:
-    """An artifact as a stage with ``unit="run"`` finds it: its key, and the folder that holds its data files."""
+    """An artifact as a stage of a whole run finds it: its key, and the folder that holds its data files."""
 
     key: str
     path: Path
@@ -100,9 +114,13 @@ class ArtifactFolder:
     """``read(schema, start=0, stop=None)``: the values of some or all of its events."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class RunSource:
-    """What a stage with ``unit="run"`` works on.
+    """What a stage of a whole run works on (``unit`` is "run" or "parts").
 
     Attributes
     ----------
@@ -114,12 +132,18 @@ class RunSource:
         Artifact in each slot that an earlier stage fills.
     reader
         Opens the run's raw data, as a context manager.
+    base
+        Folder of experiment.toml, where a user's modules lie.
+    stop
+        Says whether the work has been cancelled; a body that works for long looks now and then, and then returns.
     """
 
     run: int
     raw: Mapping[str, Path]
     inputs: Mapping[str, ArtifactFolder]
     reader: Callable[[], RunReader]
+    base: Path = Path()
+    stop: Callable[[], bool] = _never
 
 
 def stage(name: str, **declaration: Any) -> Stage:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.config import PluginSource, load_registry, stage_code
-from penstock.core.errors import BadEvent, BadRun, CodeMismatch, ConfigError, LaneMissing, PenstockError
+from penstock.core.errors import BadEvent, BadRun, CodeMismatch, ConfigError, LaneMissing, PenstockError, RunCancelled
 from penstock.core.instrument import Instrument, RunReader
 from penstock.core.params import Params
 from penstock.core.schema import Records, Rejection
@@ -73,6 +73,10 @@ class BatchCall:
     """Where the blocks go, in the store."""
     stop_file: Path
     lane: str
+    base: Path
+    """Folder of experiment.toml."""
+    parts: tuple[Path, ...] | None = None
+    """Folders of all parts, in order, where the block to compute is the one that is made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ def run_batch(call: BatchCall) -> BatchResult:
                     return BatchResult(tuple(notes), stopped=True, seconds=time.perf_counter() - began)
                 with _begun(call.folder, block):
                     notes.append(read_note(call.folder, block) or work.compute(block, start, stop))
+    except RunCancelled:
+        return BatchResult(tuple(notes), stopped=True, seconds=time.perf_counter() - began)
     except Exception as error:  # noqa: BLE001  every failure is a result with its event range, recorded by the caller
         failure = BatchFailure(
             describe(error),
@@ -164,11 +170,12 @@ class _Work:
         self._manifests = {slot: (home, Manifest.read(home / "manifest.json")) for slot, home in call.inputs.items()}
         self._assets = load_assets(stage, self._instrument, call.assets)
         self._wholes: dict[str, Records] = {}
-        if stage.unit != "run":
+        whole_run = stage.unit in ("run", "parts")
+        if not whole_run:
             alone = {slot: found for slot, found in self._manifests.items() if found[1].subject == NoSubject().label}
             self._wholes = {slot: read_artifact(home, manifest, stage.reads[slot]) for slot, (home, manifest) in alone.items()}
         self._reader: RunReader | None = None
-        if stage.unit != "run" and any(slot not in call.inputs for slot in stage.reads):
+        if not whole_run and any(slot not in call.inputs for slot in stage.reads):
             self._reader = self._open_run()
             self._positions = call.events.positions(self._reader.n_events)
 
@@ -184,7 +191,7 @@ class _Work:
         began = time.process_time()
         others = {"params": self._params, **self._assets}
         if self._stage.writes.storage == "files":
-            return self._make_files(others, began)
+            return self._make_files(block, others, began)
         if self._stage.unit == "run":
             inputs: dict[str, Records] = {}
             others["source"] = self._source()
@@ -234,16 +241,31 @@ class _Work:
             slot: ArtifactFolder(manifest.key, data_folder(home, manifest), partial(read_artifact, home, manifest))
             for slot, (home, manifest) in self._manifests.items()
         }
-        return RunSource(self._call.run, self._call.raw, folders, self._open_run)
+        return RunSource(self._call.run, self._call.raw, folders, self._open_run, self._call.base, self._call.stop_file.exists)
 
-    def _make_files(self, others: Mapping[str, Any], began: float) -> BlockNote:
-        """Let a stage write files of its own into a folder beside the blocks, and keep them as the only block."""
+    def _make_files(self, block: int, others: Mapping[str, Any], began: float) -> BlockNote:
+        """Let a stage write files of its own into a folder beside the blocks, and keep them as a block.
+
+        Raises
+        ------
+        RunCancelled
+            The stage was told to stop while it wrote.
+        """
         folder = self._call.folder / f".{uuid.uuid4().hex[:12]}"
         folder.mkdir()
+        made: Records | None = None
         with _compiling(self._stage):
-            self._body(source=self._source(), folder=folder, **others)
+            if self._call.parts is not None:
+                made = load_dotted(self._stage.finish)(source=self._source(), parts=self._call.parts, folder=folder, **others)
+            elif self._stage.unit == "parts":
+                self._body(source=self._source(), part=block, folder=folder, **others)
+            else:
+                self._body(source=self._source(), folder=folder, **others)
+        if self._call.stop_file.exists():
+            raise RunCancelled(f"stage {self._stage.name!r}: cancelled")
+        records = self._stage.writes.empty(1) if made is None else made
         with translate_errors(self._call.store):
-            return keep_files(self._call.folder, folder, self._stage.writes.empty(1), cpu_s=time.process_time() - began)
+            return keep_files(self._call.folder, folder, records, block=block, cpu_s=time.process_time() - began)
 
 
 def load_assets(stage: Stage, instrument: Instrument, files: Mapping[str, Mapping[str, Path]]) -> dict[str, Records]:

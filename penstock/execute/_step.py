@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from penstock.config import Experiment
 from penstock.core.canonical import Key
 from penstock.core.errors import LaneMissing, RunCancelled
 from penstock.core.plan import PlanRow, State
-from penstock.core.stage import load_dotted
+from penstock.core.stage import RunSource, load_dotted
 from penstock.core.subject import NoSubject, RunSubject
 from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, describe, is_content, load_assets
 from penstock.execute._environment import environment
@@ -178,7 +178,11 @@ class _Step:
             notes = attempt.adopt()
             adopted = len(notes)
             self.session.watcher.advanced(self.row, sum(n.n_events for n in notes.values()))
-            self._compute_blocks(attempt, n_events, notes)
+            blocks = range(max(1, math.ceil(n_events / self.row.stage.block)))
+            self._compute_blocks(attempt, blocks, n_events, notes)
+            if self.row.stage.unit == "parts":
+                parts = tuple(attempt.blocks / notes[b].file for b in blocks)
+                self._compute_blocks(attempt, range(len(blocks), len(blocks) + 1), n_events, notes, parts)
             return self._commit(attempt, n_events, sorted_notes(notes), adopted)
         except _Failed as failed:
             keep = not failed.failure.content
@@ -193,6 +197,9 @@ class _Step:
         stage = self.row.stage
         if stage.unit == "run":
             return 1
+        if stage.unit == "parts":
+            assets = load_assets(stage, self.session.experiment.instrument, self._asset_files())
+            return int(load_dotted(stage.count)(source=self._source(), params=self.row.params, **assets))
         if stage.subject == "none":
             assets = load_assets(stage, self.session.experiment.instrument, self._asset_files())
             return int(load_dotted(stage.count)(self.row.params, **assets))
@@ -203,18 +210,26 @@ class _Step:
         with load_dotted(self.session.experiment.instrument.reader)(*self.subject.run.paths) as reader:
             return len(self.subject.events.positions(reader.n_events))
 
+    def _source(self) -> RunSource:
+        """The run as the count of its parts gets it; its inputs are not opened for that."""
+        raw = dict(zip((f.role for f in self.subject.run.files), self.subject.run.paths, strict=True))
+        reader = load_dotted(self.session.experiment.instrument.reader)
+        base = self.session.experiment.path.parent
+        return RunSource(self.row.run, raw, {}, lambda: reader(*raw.values()), base, self.session.stop.is_set)
+
     def _asset_files(self) -> dict[str, dict[str, Path]]:
         return {slot: asset_files(self.session.experiment, self.session.store, slot) for slot in self.row.stage.assets}
 
-    def _compute_blocks(self, attempt: Attempt, n_events: int, notes: dict[int, BlockNote]) -> None:
-        size = self.row.stage.block
-        todo = deque(b for b in range(max(1, math.ceil(n_events / size))) if b not in notes)
+    def _compute_blocks(
+        self, attempt: Attempt, blocks: range, n_events: int, notes: dict[int, BlockNote], parts: tuple[Path, ...] | None = None
+    ) -> None:
+        todo = deque(b for b in blocks if b not in notes)
         while todo or self.in_flight:
             if self.session.stop.is_set():
                 self._stop(attempt)
             if todo and self.outcomes.empty() and self.session.permits.acquire(timeout=0 if self.in_flight else POLL_S):
                 count = self._batch_size(len(todo))
-                self._submit(attempt, n_events, tuple(todo.popleft() for _ in range(count)))
+                self._submit(attempt, n_events, tuple(todo.popleft() for _ in range(count)), parts)
                 continue
             todo.extendleft(reversed(self._receive(attempt, notes)))
 
@@ -227,7 +242,7 @@ class _Step:
         by_time = 1 if pace is None else max(1, int(resources.batch_seconds / max(pace, 1e-6)))
         return max(1, min(by_time, math.ceil(left / (2 * self.session.executor.slots))))
 
-    def _submit(self, attempt: Attempt, n_events: int, blocks: tuple[int, ...]) -> None:
+    def _submit(self, attempt: Attempt, n_events: int, blocks: tuple[int, ...], parts: tuple[Path, ...] | None) -> None:
         experiment, stage = self.session.experiment, self.row.stage
         call = BatchCall(
             stage=stage.name,
@@ -247,6 +262,8 @@ class _Step:
             folder=attempt.blocks,
             stop_file=attempt.stop_file,
             lane=stage.lane,
+            base=experiment.path.parent,
+            parts=parts,
         )
         number = len(self.batches)
         self.batches.append(blocks)
@@ -339,6 +356,10 @@ class _Step:
     def _commit(self, attempt: Attempt, n_events: int, notes: list[BlockNote], adopted: int) -> Manifest:
         row, stage = self.row, self.row.stage
         alone = stage.subject == "none"
+        spent = sum(n.cpu_s for n in notes)
+        if stage.unit == "parts":
+            notes = [replace(notes[-1], block=0)]
+            n_events = notes[0].n_events
         joining = time.process_time()
         files = attempt.join(stage.writes, notes, stage.block, stage.name.rpartition(".")[2])
         rejections = rejections_of(notes, stage.block)
@@ -367,7 +388,7 @@ class _Step:
                 "started": self.started.isoformat(),
                 "finished": finished.isoformat(),
                 "seconds": (finished - self.started).total_seconds(),
-                "cpu_seconds": sum(n.cpu_s for n in notes) + time.process_time() - joining,
+                "cpu_seconds": spent + time.process_time() - joining,
                 "adopted_blocks": adopted,
             },
         )

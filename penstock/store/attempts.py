@@ -79,9 +79,9 @@ def write_block(
     return _enter(temporary, path, records, block, events_in, cpu_s, inherited)
 
 
-def keep_files(folder: Path, made: Path, records: Records, *, cpu_s: float) -> BlockNote:
-    """Take over a folder of files that a stage made, on the same disk, as the only block of an attempt."""
-    return _enter(made, folder / f"00000000.{uuid.uuid4().hex[:8]}.folder", records, 0, records.n_events, cpu_s, ())
+def keep_files(folder: Path, made: Path, records: Records, *, block: int = 0, cpu_s: float) -> BlockNote:
+    """Take over a folder of files that a stage made, on the same disk, as block number `block` of an attempt."""
+    return _enter(made, folder / f"{block:08d}.{uuid.uuid4().hex[:8]}.folder", records, block, records.n_events, cpu_s, ())
 
 
 def _enter(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from penstock.core.params import Params
-from penstock.core.schema import Column, Records, Table
+from penstock.core.schema import Column, Records, Rejection, Table
 from penstock.core.stage import RunSource, stage
 from toyline.bodies import SummaryParams
 from toyline.schemas import Hits, Raw
 
-__all__ = ["Curve", "CurveParams", "Report", "Tally", "calibrated", "calibrated_alone", "curve", "report", "tally"]
+__all__ = ["Curve", "CurveParams", "Report", "Tally", "calibrated", "calibrated_alone", "curve", "report", "summed", "tally"]
 
 
 class CurveParams(Params):
@@ -94,6 +97,49 @@ def write_report(source: RunSource, params: SummaryParams, folder: Path) -> None
     (folder / "lists" / "hits.txt").write_text("\n".join(map(str, hits["hits"]["value"].tolist())))
 
 
+class SumParams(Params):
+    """How a run is summed up."""
+
+    events_a_part: int = 6
+    """Events in a part."""
+    scale: float = 1.0
+    """What sums are multiplied by; a negative one is refused."""
+    names: dict[str, int] = Field(default_factory=dict)
+    """Free names."""
+    origin: str = ""
+    """Filled in when planning."""
+
+
+def complete_sum(params: SumParams, folder: Path, fingerprint: Callable[[Sequence[str]], str]) -> SumParams:
+    """The fingerprint of the module ``notes`` beside experiment.toml, where there is one."""
+    return params.model_copy(update={"origin": fingerprint(["notes"])}) if (folder / "notes.py").exists() else params
+
+
+def count_parts(source: RunSource, params: SumParams) -> int:
+    """Parts of the run."""
+    with source.reader() as reader:
+        return math.ceil(reader.n_events / params.events_a_part)
+
+
+def sum_part(source: RunSource, part: int, folder: Path, params: SumParams) -> None:
+    """The sum of the values of some events."""
+    if params.scale < 0:
+        raise ArithmeticError("a negative scale")
+    with source.reader() as reader:
+        start = part * params.events_a_part
+        raw: Any = reader.read(start, min(start + params.events_a_part, reader.n_events))
+    (folder / "sum.txt").write_text(str(float(raw["values"]["value"].sum())))
+
+
+def finish_sum(source: RunSource, parts: Sequence[Path], folder: Path, params: SumParams) -> Report:
+    """All sums, a line a part; the first event is said to have none."""
+    (folder / "sums.txt").write_text("\n".join(str(params.scale * float((p / "sum.txt").read_text())) for p in parts))
+    with source.reader() as reader:
+        done = Report.empty(reader.n_events)
+    done.rejections = [Rejection(0, "it is the first")]
+    return done
+
+
 curve = stage(
     "toy.curve",
     version=1,
@@ -139,4 +185,18 @@ report = stage(
     writes=Report,
     lane="toy",
     unit="run",
+)
+summed = stage(
+    "toy.summed",
+    version=1,
+    body="toyline.wholes:sum_part",
+    count="toyline.wholes:count_parts",
+    finish="toyline.wholes:finish_sum",
+    complete="toyline.wholes:complete_sum",
+    params=SumParams,
+    reads={"raw": Raw},
+    writes=Report,
+    lane="toy",
+    unit="parts",
+    block=1,
 )
