@@ -1,4 +1,4 @@
-# make demo   set up, simulate three runs, process them, draw; again: nothing is computed twice
+# make demo   set up, simulate three runs, process them, draw; again: nothing is computed twice (FAMILY=events: of event streams)
 # make test   set up, run the tests
 # make check  formatter, linter, types, import contracts
 # make docs   build the documentation into site/
@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 FAMILY ?= tpc
 SET ?=
 PYTEST ?= $(BIN)/python -m pytest
+JOBS ?= 2
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
@@ -33,7 +34,7 @@ demo: setup
 	@$(BIN)/penstock demo $(FAMILY) $(foreach item,$(SET),--set $(item))
 
 test: setup-dev
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not slow and not gpu"
 
 test-slow: setup-dev
 	$(PYTEST) -m "slow"
@@ -58,4 +59,4 @@ screenshots: setup-dev
 	$(BIN)/python docs/screenshots.py
 
 clean:
-	rm -rf demo site build dist
+	rm -rf demo demo-* site build dist

@@ -114,7 +114,9 @@ def _stage(stage: Stage) -> Iterator[str]:
     slots = [f"`{slot}`: `{schema.schema_id()}`" for slot, schema in stage.reads.items()]
     slots += [f"asset `{slot}`: `{schema.schema_id()}`" for slot, schema in stage.assets.items()]
     about = "" if stage.subject == "run" else " Belongs to no run."
-    amount = "the whole run at once" if stage.unit == "run" else f"{stage.block} {'events' if stage.reads else 'rows'} a block"
+    amount = {"run": "the whole run at once", "parts": "the whole run, in parts that are computed apart"}.get(
+        stage.unit, f"{stage.block} {'events' if stage.reads else 'rows'} a block"
+    )
     yield from (
         f"Version {stage.version}. Reads {', '.join(slots) or 'the files of the run'}. Writes `{stage.writes.schema_id()}`."
         f"{about} Lane `{stage.lane}`, {amount}.",
@@ -149,7 +151,8 @@ def _type(column: Column) -> str:
 def _fields(model: type[BaseModel]) -> Iterator[str]:
     def rows() -> Iterator[list[str]]:
         for name, info in model.model_fields.items():
-            default = "needed" if info.is_required() else "none" if info.default is None else f"`{info.default}`"
+            value = info.get_default(call_default_factory=True)
+            default = "needed" if info.is_required() else "none" if value is None else f"`{value}`"
             yield [f"`{name}`", default, (info.description or "").replace("\n", " ").replace("``", "`")]
 
     return _table(["field", "default", "meaning"], rows())

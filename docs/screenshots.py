@@ -71,8 +71,9 @@ def take(address: str, folder: Path) -> None:
         page.goto(f"{address}/artifacts/artifact/{artifacts_of(good)['e20009-tpc-estimates']}")
         shoot(page, "figure")
         page.goto(f"{address}/deployments/deployment/{deployment}/run")
-        page.get_by_text("exclude_downscale").first.scroll_into_view_if_needed()
-        shoot(page, "form")
+        for stage, name in (("tpc.mesh", "form-mesh"), ("tpc.kinematics", "form")):
+            page.get_by_text(stage, exact=False).first.evaluate("label => label.scrollIntoView({block: 'center'})")
+            shoot(page, name)
         browser.close()
 
 

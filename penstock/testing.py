@@ -8,8 +8,8 @@ A test module of a plug-in says which stage, and which events to try it on::
         def inputs(self):
             return {"hits": make_hits(12)}
 
-`StageContract` is for stages that give one record an event, `RunStageContract` for those of ``unit="run"``, `TableContract` for those
-of ``subject="none"``.
+`StageContract` is for stages that give one record an event, `RunStageContract` for those of ``unit="run"``, `PartsContract` for those of
+``unit="parts"``, `TableContract` for those of ``subject="none"``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from penstock.execute import apply_stage
 from penstock.store import Counts, Manifest, read_artifact
 from penstock.store.attempts import Attempt, rejections_of, write_block
 
-__all__ = ["RunStageContract", "StageContract", "TableContract", "explain_difference"]
+__all__ = ["PartsContract", "RunStageContract", "StageContract", "TableContract", "explain_difference"]
 
 
 def explain_difference(one: Records, other: Records) -> str:
@@ -56,8 +56,8 @@ def explain_difference(one: Records, other: Records) -> str:
     return ""
 
 
-class _Contract:
-    """The laws of every stage. Not for tests as it is: it does not know how to call a stage."""
+class _AnyStage:
+    """The laws of all stages. Not for tests as it is: it does not know how to call a stage."""
 
     stage: ClassVar[Stage]
     """The stage under test."""
@@ -69,6 +69,23 @@ class _Contract:
     def assets(self) -> Mapping[str, Records]:
         """The asset in each asset slot."""
         return {}
+
+    def test_parameters_survive_the_way_to_a_worker_and_into_the_key(self) -> None:
+        """They travel as JSON, and their identity is canonical JSON."""
+        params = self.params()
+
+        again = self.stage.params.model_validate_json(params.model_dump_json())
+
+        assert again == params
+        assert canonical_json(again.identity()) == canonical_json(params.identity())
+
+    def test_the_code_has_a_fingerprint(self) -> None:
+        """Without one, an edited stage could pose as the old one."""
+        assert len(fingerprint(self.stage)) == 20
+
+
+class _Contract(_AnyStage):
+    """The laws of stages whose results are records."""
 
     def result(self) -> Records:
         """All that the stage makes of what it is tried on, at one go."""
@@ -107,19 +124,6 @@ class _Contract:
         stored = _store_and_read(self.stage, pieces, tmp_path)
 
         assert explain_difference(stored, _as_declared(self.stage.writes.concatenate(pieces))) == ""
-
-    def test_parameters_survive_the_way_to_a_worker_and_into_the_key(self) -> None:
-        """They travel as JSON, and their identity is canonical JSON."""
-        params = self.params()
-
-        again = self.stage.params.model_validate_json(params.model_dump_json())
-
-        assert again == params
-        assert canonical_json(again.identity()) == canonical_json(params.identity())
-
-    def test_the_code_has_a_fingerprint(self) -> None:
-        """Without one, an edited stage could pose as the old one."""
-        assert len(fingerprint(self.stage)) == 20
 
 
 class StageContract(_Contract):
@@ -275,6 +279,69 @@ class TableContract(_Contract):
         mapped = {isinstance(values, np.memmap) for table in stored.columns.values() for values in table.values()}
 
         assert mapped == {self.stage.writes.storage == "arrays"}
+
+
+class PartsContract(_AnyStage):
+    """The laws of a stage with ``unit="parts"``. Inherit, and give `stage` and `source`, with `params` that make at least two parts."""
+
+    def source(self) -> RunSource:
+        """The run to try the stage on; equal at each call."""
+        raise NotImplementedError(f"{type(self).__name__} says which run to try the stage on: def source(self)")
+
+    def compute_parts(self, folder: Path, *, backwards: bool = False) -> list[Path]:
+        """Compute every part, in folders of their own below `folder`; the folders in order."""
+        given = {"source": self.source(), "params": self.params(), **self.assets()}
+        count = int(load_dotted(self.stage.count)(**given))
+        parts = [folder / f"part-{number}" for number in range(count)]
+        for number in reversed(range(count)) if backwards else range(count):
+            parts[number].mkdir(parents=True)
+            self.stage.load_body()(part=number, folder=parts[number], **given)
+        return parts
+
+    def put_together(self, parts: Sequence[Path], folder: Path) -> tuple[Records, dict[str, bytes]]:
+        """Make the result of its parts in a new folder: what it is about, and its files by name."""
+        folder.mkdir()
+        records = load_dotted(self.stage.finish)(source=self.source(), parts=parts, folder=folder, params=self.params(), **self.assets())
+        return records, _contents(folder)
+
+    def compute(self, folder: Path, *, backwards: bool = False) -> tuple[Records, dict[str, bytes]]:
+        """The result with its files, below `folder`."""
+        return self.put_together(self.compute_parts(folder, backwards=backwards), folder / "result")
+
+    def test_the_same_input_gives_the_same_bytes_again(self, tmp_path: Path) -> None:
+        """No clock, no global random state, no memory of earlier calls."""
+        one, other = (self.compute(tmp_path / name) for name in ("one", "other"))
+
+        assert explain_difference(one[0], other[0]) == ""
+        assert {name for name in one[1] | other[1] if one[1].get(name) != other[1].get(name)} == set()
+
+    def test_parts_can_be_computed_in_any_order(self, tmp_path: Path) -> None:
+        """Workers take them as they come, and a second attempt finds some of them done."""
+        one, other = self.compute(tmp_path / "one"), self.compute(tmp_path / "other", backwards=True)
+
+        assert {name for name in one[1] | other[1] if one[1].get(name) != other[1].get(name)} == set()
+
+    def test_parts_are_left_as_they_were(self, tmp_path: Path) -> None:
+        """They lie in the store until the result is committed, and are used again after a crash."""
+        parts = self.compute_parts(tmp_path)
+        before = [_contents(part) for part in parts]
+
+        self.put_together(parts, tmp_path / "result")
+
+        assert [_contents(part) for part in parts] == before
+
+    def test_the_result_says_what_it_is_about_and_has_files(self, tmp_path: Path) -> None:
+        """Counts of events stand in the manifest, and an artifact holds something."""
+        records, files = self.compute(tmp_path)
+
+        assert isinstance(records, self.stage.writes)
+        assert all(0 <= r.index < records.n_events for r in records.rejections)
+        assert files
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """The files below a folder by name."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def _store_and_read(stage: Stage, pieces: Sequence[Records], folder: Path) -> Records:

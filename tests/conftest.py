@@ -20,6 +20,22 @@ from penstock.store import Store
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_TOGETHER = ("flows", "docs", "cli")
+"""Folders whose tests share a server, or runs that are processed once: they go to one process each, and first, because they take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share out the tests among processes (``-n 2``) by folder or file, so that what they have in common is made once."""
+    tests = Path(__file__).parent
+    order: dict[pytest.Item, int] = {}
+    for item in items:
+        parts = item.path.relative_to(tests).parts if item.path.is_relative_to(tests) else item.path.parts
+        together = parts[0] in _TOGETHER
+        item.add_marker(pytest.mark.xdist_group(parts[0] if together else "/".join(parts)))
+        order[item] = _TOGETHER.index(parts[0]) if together else len(_TOGETHER)
+    items.sort(key=order.__getitem__)
+
+
 @pytest.fixture
 def make_toy(tmp_path: Path) -> Iterator[Callable[[str], ToyExperiment]]:
     """Makes toy experiments, each in a folder of its own."""

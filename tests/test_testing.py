@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from toyline.wholes import Curve, CurveParams, Tally
 from penstock.core.params import Params
 from penstock.core.schema import Records, Rejection
 from penstock.core.stage import RunSource
-from penstock.testing import RunStageContract, StageContract, TableContract, explain_difference
+from penstock.testing import PartsContract, RunStageContract, StageContract, TableContract, explain_difference
 
 
 class TestHits(StageContract):
@@ -201,6 +202,55 @@ def test_a_stage_of_a_run_that_breaks_a_law_is_found(body: str, law: str) -> Non
 
     with pytest.raises(AssertionError):
         getattr(Broken(), law)()
+
+
+class TestSummed(PartsContract):
+    stage = wholes.summed
+
+    @pytest.fixture(autouse=True)
+    def _run(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self._path = write_run(tmp_path_factory.mktemp("raw"), 1, 15, {})
+
+    def source(self) -> RunSource:
+        return RunSource(1, {"text": self._path}, {}, lambda: ToyRun(self._path))
+
+
+def forget_parts(source: RunSource, parts: Sequence[Path], folder: Path, params: Params) -> wholes.Report:
+    """A finish that uses its parts up."""
+    (folder / "sums.txt").write_text("".join((p / "sum.txt").read_text() for p in parts if (p / "sum.txt").exists()))
+    for part in parts:
+        (part / "sum.txt").unlink(missing_ok=True)
+    return wholes.Report.empty(1)
+
+
+def number_calls(source: RunSource, parts: Sequence[Path], folder: Path, params: Params) -> wholes.Report:
+    """A finish that remembers earlier calls."""
+    _CALLS.append(1)
+    (folder / "sums.txt").write_text(str(len(_CALLS)))
+    return wholes.Report.empty(1)
+
+
+_CALLS: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("finish", "law"),
+    [
+        ("forget_parts", "test_parts_are_left_as_they_were"),
+        ("number_calls", "test_the_same_input_gives_the_same_bytes_again"),
+        ("number_calls", "test_parts_can_be_computed_in_any_order"),
+    ],
+)
+def test_a_stage_of_parts_that_breaks_a_law_is_found(finish: str, law: str, tmp_path: Path) -> None:
+    class Broken(PartsContract):
+        stage = dataclasses.replace(wholes.summed, finish=f"{__name__}:{finish}")
+
+        def source(self) -> RunSource:
+            path = write_run(tmp_path / "raw", 1, 15, {})
+            return RunSource(1, {"text": path}, {}, lambda: ToyRun(path))
+
+    with pytest.raises(AssertionError):
+        getattr(Broken(), law)(tmp_path)
 
 
 def spoil_curve(hits: Hits, curve: Curve, params: Params) -> Hits:

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Makes the peer's own virtual environment, .peers/spyral in the repository root: attpc_spyral from PyPI with the pins of
-# spyral_constraints.txt and the one-word patch without which the release cannot write its estimates. Running it again
-# changes nothing. PEER_PYTHON names another interpreter; it must be Python 3.11 or 3.12.
+# Makes virtual environments of peers' own, .peers/NAME in the repository root, from PyPI with the pins of NAME_constraints.txt:
+# setup.sh [spyral] [dranspose], all without an argument. spyral gets the one-word patch without which the release cannot
+# write its estimates. Running it again changes nothing. PEER_PYTHON names another interpreter; it must be Python 3.11 or 3.12.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-environment="$(dirname "$(dirname "$here")")/.peers/spyral"
-python="$environment/bin/python"
-requirement="attpc_spyral==1.1.2"
+peers="$(dirname "$(dirname "$here")")/.peers"
 
 say() { printf 'peers: %s\n' "$*"; }
 fail() { printf 'peers: error: %s\n' "$*" >&2; exit 1; }
@@ -27,7 +25,7 @@ find_interpreter() {
             return
         fi
     done
-    fail "Spyral with these pins wants Python 3.11 or 3.12 and none is on the path; install one or name it in PEER_PYTHON"
+    fail "the peers with these pins want Python 3.11 or 3.12 and none is on the path; install one or name it in PEER_PYTHON"
 }
 
 # spyral-utils comes as source, and its CMake project looks for Eigen3Config.cmake.
@@ -44,21 +42,40 @@ provide_eigen() {
         || fail "apt-get could not install libeigen3-dev; install it by hand and run this again"
 }
 
+# install NAME REQUIREMENT [COMMAND HINT]: COMMAND provides what a first installation needs, HINT says what may be missing
+install() {
+    environment="$peers/$1" python="$peers/$1/bin/python" requirement="$2"
+    if ! supported "$python"; then
+        local interpreter
+        interpreter="$(find_interpreter)"
+        say "making $environment with $("$interpreter" --version)"
+        "$interpreter" -m venv --clear "$environment" || fail "'$interpreter -m venv' failed; on Debian it needs the package python3-venv"
+    fi
+    installed || "${3:-true}"
+    "$python" -m pip install --quiet --disable-pip-version-check --constraint "$here/$1_constraints.txt" "$requirement" \
+        || fail "pip could not install $requirement${4:+; $4}"
+}
+
 installed() {
     "$python" -c 'import sys; from importlib.metadata import version; name, wanted = sys.argv[1].split("=="); sys.exit(version(name) != wanted)' \
         "$requirement" 2>/dev/null
 }
 
-if ! supported "$python"; then
-    interpreter="$(find_interpreter)"
-    say "making $environment with $("$interpreter" --version)"
-    "$interpreter" -m venv --clear "$environment" || fail "'$interpreter -m venv' failed; on Debian it needs the package python3-venv"
-fi
+spyral() {
+    install spyral attpc_spyral==1.1.2 provide_eigen \
+        "if CMake did not find Eigen3 above, install libeigen3-dev (Debian) or eigen3-devel (Fedora)"
+    patch_estimator
+    "$python" -c 'import spyral' || fail "attpc_spyral is installed but does not import; remove $environment and run this again"
+    say "ready: $requirement in $environment"
+}
 
-installed || provide_eigen
-"$python" -m pip install --quiet --disable-pip-version-check --constraint "$here/spyral_constraints.txt" "$requirement" \
-    || fail "pip could not install $requirement; if CMake did not find Eigen3 above, install libeigen3-dev (Debian) or eigen3-devel (Fedora)"
+dranspose() {
+    install dranspose dranspose==0.2.0
+    "$python" -c 'import dranspose.replay' || fail "dranspose is installed but does not import; remove $environment and run this again"
+    say "ready: $requirement in $environment"
+}
 
+patch_estimator() {
 "$python" - <<'PATCH' || fail "attpc_spyral is not the release that the patch was written for; remove $environment and run this again"
 import sys
 from importlib.util import find_spec
@@ -76,6 +93,12 @@ match text.count(released), text.count(patched):
     case found:
         sys.exit(f"peers: expected the line to patch once in core/estimator.py, found (released, patched) = {found}")
 PATCH
+}
 
-"$python" -c 'import spyral' || fail "attpc_spyral is installed but does not import; remove $environment and run this again"
-say "ready: $requirement in $environment"
+(($#)) || set -- spyral dranspose
+for peer; do
+    case "$peer" in
+        spyral | dranspose) "$peer" ;;
+        *) fail "there is no peer '$peer'; there are spyral and dranspose" ;;
+    esac
+done

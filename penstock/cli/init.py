@@ -12,6 +12,7 @@ import click
 from penstock.cli._options import json_option, print_json
 from penstock.config import load_experiment, load_registry
 from penstock.core.errors import ConfigError
+from penstock.core.instrument import Instrument
 
 __all__ = ["init"]
 
@@ -45,7 +46,6 @@ path = "store"           # results, by content; may be shared by a group
 # runs = ["drift.csv"]
 
 # Calibrations and geometry of your own, as files; their content is in the key of every result that uses them.
-# [assets]
 {assets}
 
 # Stages of your own: importable modules, or .py files beside this one.
@@ -99,14 +99,23 @@ def init(folder: Path, instrument: str, raw: Path, name: str | None, force: bool
         first=found.pipeline[0],
         parameter=next(iter(_simple(stages[0].params.model_fields))),
         params="\n\n".join(lines),
-        assets="\n".join(f'# {role} = "path"' for roles in found.asset_roles.values() for role in roles),
+        assets=_assets(found),
     )
     path.write_text(text, encoding="utf-8")
     load_experiment(path)
     if as_json:
-        print_json({"experiment": str(path), "runs": list(runs)})
+        print_json({"experiment": str(path), "runs": list(runs), "required": list(found.required)})
     else:
-        click.echo(f"{path} written; {len(runs)} runs in {raw}. Next: penstock run {path} --runs {runs[0] if runs else 1}")
+        first = f"name the file of {', '.join(found.required)} in it, then " if found.required else ""
+        click.echo(f"{path} written; {len(runs)} runs in {raw}. Next: {first}penstock run {path} --runs {runs[0] if runs else 1}")
+
+
+def _assets(instrument: Instrument) -> str:
+    """The section of assets: what the instrument requires with a placeholder, all else as comments."""
+    roles = [role for roles in instrument.asset_roles.values() for role in roles]
+    required = [f'{role} = "path/to/{role}"      # required: {what}' for role, what in instrument.required.items()]
+    optional = [f'# {role} = "path"' for role in roles if role not in instrument.required]
+    return "\n".join([f"{'' if required else '# '}[assets]", *required, *optional])
 
 
 def _family(stage: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 import click
 from pydantic import ValidationError
@@ -77,5 +77,62 @@ def tpc(
         written.append({"run": run, "file": str(path), "truth": str(truth), "events": events})
         if not as_json:
             click.echo(f"{path}  {events} events, {size / 1e6:.1f} MB, truth {truth.name}")
+    if as_json:
+        print_json(written)
+
+
+@simulate.command(epilog="Example: penstock simulate events --out raw --runs 1-3 --events 100 --seed 7")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the captures.")
+@click.option("--runs", default="1", show_default=True, help="Run range, such as 1-3.")
+@click.option("--events", default=100, show_default=True, type=click.IntRange(min=1), help="Points of each scan.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0), help="Equal seeds give equal runs.")
+@click.option(
+    "--lost", default=0.0, show_default=True, type=click.FloatRange(0, 1, max_open=True), help="Part of the images that get lost."
+)
+@click.option("--compression", default="none", show_default=True, type=click.Choice(["none", "bslz4"]), help="Compression of the images.")
+@click.option(
+    "--layout",
+    default="events",
+    show_default=True,
+    type=click.Choice(["events", "raw"]),
+    help="Captures of events, as replays read them, or of messages as they came from the wire.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="SETTING=VALUE", help="Any other setting of the simulation, such as strain=0.02."
+)
+@json_option
+def events(
+    out: Path,
+    runs: str,
+    events: int,
+    seed: int,
+    lost: float,
+    compression: Literal["none", "bslz4"],
+    layout: Literal["events", "raw"],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Captures of mesh scans: images with powder rings, positions of motors, a slow PandABox; truth beside each run."""
+    from penstock.simulate.streams import geometry_path, truth_path, write_stream_run
+    from penstock.simulate.streams_settings import StreamSimulation
+
+    asked = {"seed": seed, "lost_images": lost, "compression": compression, "layout": layout}
+    try:
+        settings = StreamSimulation(**{**asked, **parse_overrides(overrides)})
+    except ValidationError as error:
+        raise ConfigError(f"simulation: {explain_validation(error, StreamSimulation)}") from error
+    written: list[Json] = []
+    out.mkdir(parents=True, exist_ok=True)
+    for run in RunRange(runs).expand(()):
+        paths = write_stream_run(out, settings, run, events)
+        truth = truth_path(out, run)
+        files = {name: str(path) for name, path in paths.items()}
+        written.append(
+            {"run": run, "files": dict[str, Json](files), "truth": str(truth), "geometry": str(geometry_path(out)), "events": events + 2}
+        )
+        if not as_json:
+            for path in paths.values():
+                click.echo(f"{path}  {path.stat().st_size / 1e3:,.1f} kB")
+            click.echo(f"{truth}  truth of {events} points")
     if as_json:
         print_json(written)

@@ -102,7 +102,14 @@ def parameter_rows(model: type[BaseModel], prefix: str = "") -> list[list[str]]:
         signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
         bounds = [f"{sign} {schema[name][word]}" for word, sign in signs.items() if word in schema[name]]
         bounds += [" | ".join(map(str, schema[name]["enum"]))] if "enum" in schema[name] else []
-        rows.append([f"{prefix}{name}", json.dumps(info.default), ", ".join(bounds), (info.description or "").replace("\n", " ")])
+        rows.append(
+            [
+                f"{prefix}{name}",
+                json.dumps(info.get_default(call_default_factory=True)),
+                ", ".join(bounds),
+                (info.description or "").replace("\n", " "),
+            ]
+        )
     return rows
 
 

@@ -58,16 +58,20 @@ def tune(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Compute the pipeline for each VALUE of a parameter, and compare: a table, and a figure with a panel a value.
+    """Compute each VALUE of a parameter, and compare: a table, and a figure with a panel a value.
 
-    Results are kept by content: what was computed before, here or by penstock run, is not computed again.
+    Computed are the stages up to the tracks (tpc.estimates), and up to that of the parameter where it comes later; for a
+    parameter of tpc.mesh the fits too. Name others with --stages, such as tpc.fits. Results are kept by content: what was
+    computed before, here or by penstock run, is not computed again.
     """
-    from penstock.views.tpc_tune import check_column, compare, draw_contact_sheet, parse_values
+    from penstock.views.tpc_tune import check_column, compare, draw_contact_sheet, parse_values, stages_to_compare
 
     path, values = parse_values(parameter)
     check_column(against)
     loaded = nearest_experiment(experiment, preset)
     request = to_request(runs, events, stages, overrides)
+    if not request.stages:
+        request = replace(request, stages=stages_to_compare(loaded.pipeline, path))
     changes = {"executor": executor, "workers": workers}
     resources = loaded.resources.model_copy(update={k: v for k, v in changes.items() if v is not None})
     with open_experiment_store(loaded) as store:

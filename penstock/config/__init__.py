@@ -1,6 +1,6 @@
 """experiment.toml, presets, precedence, the registry of stages and plug-ins, and the lock of their code."""
 
-from penstock.config._experiment import Experiment, Resources, explain_validation, find_experiment, load_experiment, nested
+from penstock.config._experiment import Experiment, Resources, explain_validation, find_experiment, load_experiment, make_experiment, nested
 from penstock.config._fingerprint import fingerprint, is_release
 from penstock.config._lock import LockedStage, read_lock, stage_code, write_lock
 from penstock.config._registry import PluginProblem, PluginSource, Registry, load_registry
@@ -21,6 +21,7 @@ __all__ = [
     "is_release",
     "load_experiment",
     "load_registry",
+    "make_experiment",
     "nested",
     "parse_overrides",
     "read_lock",

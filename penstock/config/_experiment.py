@@ -19,7 +19,7 @@ from penstock.core.errors import ConfigError, nearest
 from penstock.core.instrument import Instrument
 from penstock.core.stage import Pipeline
 
-__all__ = ["Experiment", "Resources", "explain_validation", "find_experiment", "load_experiment", "nested"]
+__all__ = ["Experiment", "Resources", "explain_validation", "find_experiment", "load_experiment", "make_experiment", "nested"]
 
 
 class _Section(BaseModel):
@@ -77,7 +77,7 @@ class _Tables(_Section):
 
 class _Plugins(_Section):
     modules: list[str] = []
-    """Modules or ``.py`` files that declare stages and instruments."""
+    """What declares stages and instruments: ``.py`` files, or dotted names of modules that lie beside experiment.toml or are installed."""
 
 
 class _Preset(_Section):
@@ -139,7 +139,17 @@ def load_experiment(path: Path, *, preset: str | None = None) -> Experiment:
         With the file, the field and what is wrong about it.
     """
     file = path / "experiment.toml" if path.is_dir() else path
-    content = _read_toml(file)
+    return make_experiment(_read_toml(file), file, preset=preset)
+
+
+def make_experiment(content: Mapping[str, Any], file: Path, *, preset: str | None = None) -> Experiment:
+    """Check the content of an experiment.toml, which `file` names or would name: paths are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        With the file, the field and what is wrong about it.
+    """
     try:
         parsed = _File.model_validate(content)
     except ValidationError as error:

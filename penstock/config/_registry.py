@@ -16,22 +16,29 @@ from penstock.core.stage import Pipeline, Stage, load_dotted
 
 __all__ = ["PluginProblem", "PluginSource", "Registry", "load_registry"]
 
-_STAGES = ("penstock.tpc.stages:STAGES",)
-_INSTRUMENTS = ("penstock.instruments.attpc:INSTRUMENT", "penstock.instruments.attpc_get:INSTRUMENT")
+_STAGES = ("penstock.tpc.stages:STAGES", "penstock.events.stages:STAGES")
+_INSTRUMENTS = (
+    "penstock.instruments.attpc:INSTRUMENT",
+    "penstock.instruments.attpc_get:INSTRUMENT",
+    "penstock.instruments.captures:INSTRUMENT",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSource:
-    """A module named in experiment.toml: an importable name, or a ``.py`` file (an absolute path)."""
+    """A module named in experiment.toml: an importable name or a ``.py`` file, and the folder that it is imported from."""
 
     name: str
     folder: str | None = None
+    """Absolute; None for a module that is installed."""
 
     @classmethod
     def parse(cls, text: str, base: Path) -> PluginSource:
-        """A module name, or a file relative to `base`."""
+        """A module name, of a module in `base` or installed, or a file relative to `base`."""
         if not text.endswith(".py"):
-            return cls(text)
+            beside = base.joinpath(*text.split("."))
+            found = beside.with_name(f"{beside.name}.py").is_file() or (beside / "__init__.py").is_file()
+            return cls(text, str(base.resolve()) if found else None)
         path = (base / text).resolve()
         if not path.is_file():
             raise ConfigError(f"plug-in {text!r}: {path} is not a file.")

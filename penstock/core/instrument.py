@@ -56,6 +56,8 @@ class Instrument:
     asset_makers: Mapping[str, str] = field(default_factory=dict)
     asset_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each asset slot the roles of files that experiment.toml may name."""
+    required: Mapping[str, str] = field(default_factory=dict)
+    """Roles of files without which stages that take the asset cannot work, and what such a file is."""
     finder: str = ""
     """``module:function`` that finds the files of runs, folder -> {run: {role: path}}, where they do not lie flat."""
     event_view: str = ""

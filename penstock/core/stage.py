@@ -17,6 +17,7 @@ from penstock.core.errors import ConfigError, PipelineError, nearest
 from penstock.core.instrument import RunReader
 from penstock.core.params import Params
 from penstock.core.schema import Records
+from penstock.core.selection import EventSelection
 
 __all__ = ["ArtifactFolder", "Pipeline", "RunSource", "Stage", "StageCode", "load_dotted", "make_recipe", "stage"]
 
@@ -136,6 +137,8 @@ class RunSource:
         Folder of experiment.toml, where a user's modules lie.
     stop
         Says whether the work has been cancelled; a body that works for long looks now and then, and then returns.
+    events
+        The events that are asked for. A stage of parts keeps to them; `reader` gives all.
     """
 
     run: int
@@ -144,6 +147,7 @@ class RunSource:
     reader: Callable[[], RunReader]
     base: Path = Path()
     stop: Callable[[], bool] = _never
+    events: EventSelection = EventSelection()
 
 
 def stage(name: str, **declaration: Any) -> Stage:

@@ -241,7 +241,8 @@ class _Work:
             slot: ArtifactFolder(manifest.key, data_folder(home, manifest), partial(read_artifact, home, manifest))
             for slot, (home, manifest) in self._manifests.items()
         }
-        return RunSource(self._call.run, self._call.raw, folders, self._open_run, self._call.base, self._call.stop_file.exists)
+        call = self._call
+        return RunSource(call.run, call.raw, folders, self._open_run, call.base, call.stop_file.exists, call.events)
 
     def _make_files(self, block: int, others: Mapping[str, Any], began: float) -> BlockNote:
         """Let a stage write files of its own into a folder beside the blocks, and keep them as a block.

@@ -76,7 +76,7 @@ class Watcher(Protocol):
     """Hears of progress; called from several threads."""
 
     def registering(self, name: str, done_bytes: int, total_bytes: int) -> None:
-        """A raw file is being hashed."""
+        """Raw files of a run are being hashed; `name` says which run, and how many files."""
 
     def planned(self, rows: list[PlanRow]) -> None:
         """The plan is made."""

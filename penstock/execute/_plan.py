@@ -49,6 +49,7 @@ class Planner:
         self._resolver = Resolver(experiment, request.overrides)
         self._codes = {s.name: stage_code(s) for s in self.stages}
         self._assets: dict[str, Key] = {}
+        _refuse_missing(experiment, self.stages)
         for slot, schema in ((slot, schema) for s in self.stages for slot, schema in s.assets.items()):
             asset = _asset_key(experiment, store, slot, schema.schema_id())
             if asset is not None:
@@ -151,6 +152,20 @@ def asset_files(experiment: Experiment, store: Store, slot: str) -> dict[str, Pa
         else:
             files[role] = found
     return files
+
+
+def _refuse_missing(experiment: Experiment, stages: Sequence[Stage]) -> None:
+    """Raise ConfigError where files that the instrument requires are not named, or not there; all of them at once."""
+    instrument = experiment.instrument
+    takers = {role: stage.name for stage in reversed(stages) for slot in stage.assets for role in instrument.asset_roles.get(slot, ())}
+    problems = []
+    for role, what in instrument.required.items():
+        found = experiment.assets.get(role)
+        trouble = "is not named" if found is None else f"{found} is not there" if isinstance(found, Path) and not found.is_file() else ""
+        if trouble and role in takers:
+            problems.append(f'[assets] {role} {trouble}. {takers[role]} needs {what}: write {role} = "FILE" below [assets].')
+    if problems:
+        raise ConfigError(f"{experiment.path}: {' '.join(problems)}")
 
 
 def _asset_key(experiment: Experiment, store: Store, slot: str, schema: str) -> Key | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -86,10 +87,18 @@ class Registrar:
         Parameters
         ----------
         report
-            Called with file name, bytes done and bytes in all.
+            Called from several threads with run and number of files in words, bytes done and bytes in all of a run.
         """
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="penstock-hash") as pool:
-            hashed = [(run, path, pool.submit(_hash, path, report)) for run in runs for path in self._found[run].values()]
+            hashed = []
+            for run in runs:
+                paths = list(self._found[run].values())
+                try:
+                    tally = _Tally(run, paths, report)
+                except OSError as error:
+                    self._problems[run] = f"run {run}: {error}"
+                    continue
+                hashed += [(run, path, pool.submit(_hash, path, tally.add)) for path in paths]
             for run, path, future in hashed:
                 try:
                     digest, stat = future.result()
@@ -103,15 +112,30 @@ class Registrar:
         return Run(experiment.instrument.name, run, tuple(files), tuple(self._found[run].values()), experiment.facility, experiment.name)
 
 
-def _hash(path: Path, report: Callable[[str, int, int], None]) -> tuple[str, os.stat_result]:
+class _Tally:
+    """Bytes of the files of one run that were hashed, summed over the threads that do it."""
+
+    def __init__(self, run: int, paths: Sequence[Path], report: Callable[[str, int, int], None]) -> None:
+        self._name = f"run {run}, {len(paths)} file{'' if len(paths) == 1 else 's'}"
+        self._total = sum(path.stat().st_size for path in paths)
+        self._done = 0
+        self._lock = threading.Lock()
+        self._report = report
+
+    def add(self, n_bytes: int) -> None:
+        """Count further bytes and tell."""
+        with self._lock:
+            self._done += n_bytes
+            self._report(self._name, self._done, self._total)
+
+
+def _hash(path: Path, add: Callable[[int], None]) -> tuple[str, os.stat_result]:
     before = path.stat()
     digest = hashlib.sha256()
-    done = 0
     with path.open("rb", buffering=0) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
-            done += len(chunk)
-            report(path.name, done, before.st_size)
+            add(len(chunk))
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise BadRun(f"{path}: the file changed while it was read. Wait until it is complete and run the same command again.")

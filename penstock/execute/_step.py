@@ -215,7 +215,7 @@ class _Step:
         raw = dict(zip((f.role for f in self.subject.run.files), self.subject.run.paths, strict=True))
         reader = load_dotted(self.session.experiment.instrument.reader)
         base = self.session.experiment.path.parent
-        return RunSource(self.row.run, raw, {}, lambda: reader(*raw.values()), base, self.session.stop.is_set)
+        return RunSource(self.row.run, raw, {}, lambda: reader(*raw.values()), base, self.session.stop.is_set, self.subject.events)
 
     def _asset_files(self) -> dict[str, dict[str, Path]]:
         return {slot: asset_files(self.session.experiment, self.session.store, slot) for slot in self.row.stage.assets}

@@ -16,6 +16,7 @@ from penstock.config import LockedStage, fingerprint, load_registry, read_lock
 from penstock.core.errors import ConfigError
 from penstock.core.schema import Records
 from penstock.core.stage import RunSource, Stage, load_dotted
+from penstock.simulate.golden_streams import stream_results, write_stream_run
 
 __all__ = ["Golden", "check_lock", "deviation", "golden_outputs", "make_lock"]
 
@@ -42,9 +43,15 @@ def golden_outputs() -> dict[str, Golden]:
         open_run = partial(load_dotted(instrument.reader), path)
         with open_run() as reader:
             available: dict[str, Records] = {instrument.raw.schema_id(): reader.read(0, EVENTS)}
+        streams = write_stream_run(Path(folder))
         outputs["input.tpc"] = _statistics(available[instrument.raw.schema_id()])
         for stage in registry.stages.values():
             if not _is_ours(stage):
+                continue
+            if stage.unit == "parts":
+                with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                    results = stream_results(stage, streams, Path(scratch))
+                outputs[stage.name] = {name: _summary(values) for name, values in results.items()}
                 continue
             params = stage.params.model_validate(_PARAMS.get(stage.name, {}))
             others: dict[str, Any] = {

@@ -15,7 +15,17 @@ from pydantic.json_schema import SkipJsonSchema
 from penstock.core.canonical import Json, Key, digest_key
 from penstock.core.params import Params
 from penstock.core.selection import EventSelection, RunRange
-from penstock.tpc.params import ClusterParams, EstimateParams, FitParams, KinematicsParams, MeshParams, PointParams
+from penstock.tpc.params import (
+    ClusterParams,
+    EstimateParams,
+    FitParams,
+    KinematicsParams,
+    MergeParams,
+    MeshParams,
+    PointParams,
+    ReadoutParams,
+    ScalerParams,
+)
 
 __all__ = ["ProcessRequest", "TpcOverrides", "overrides_model"]
 
@@ -23,17 +33,16 @@ _UNITS = {
     "_adc": "ADC",
     "_samples": "samples",
     "_time_bucket": "time buckets",
-    "_radius_mm": "mm",
-    "_length_mm": "mm",
-    "_epsilon_mm": "mm",
+    "_mm": "mm",
+    "_mm_per_sqrt_m": "mm/√m",
     "_field_t": "T",
     "_torr": "Torr",
     "_mev": "MeV",
+    "_ev": "eV",
     "_deg": "deg",
-    "_temperature_k": "K",
+    "temperature_k": "K",
     "_v_per_m": "V/m",
     "_ug_per_cm2": "µg/cm²",
-    "_path_max_mm": "mm",
     "_buckets": "time buckets",
 }
 _LEFT_OUT: Any = SkipJsonSchema[None]  # type: ignore[misc]  # for mypy it is an alias
@@ -83,11 +92,15 @@ def _title(name: str) -> str:
 def _describe(info: FieldInfo) -> str:
     bounds = [f"{word} {getattr(m, op):g}" for m in info.metadata for op, word in _BOUNDS.items() if getattr(m, op, None) is not None]
     default = {True: "yes", False: "no"}[info.default] if isinstance(info.default, bool) else info.default
-    notes = "; ".join([*bounds, f"default {default}"])
+    words = ", ".join(default) if isinstance(default, tuple) else default
+    notes = "; ".join([*bounds, f"default {words}"])
     return f"{info.description} ({notes})"
 
 
 _STAGES: dict[str, type[Params]] = {
+    "readout": ReadoutParams,
+    "scalers": ScalerParams,
+    "merge": MergeParams,
     "points": PointParams,
     "clusters": ClusterParams,
     "estimates": EstimateParams,

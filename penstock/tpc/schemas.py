@@ -144,7 +144,8 @@ READOUT_NOTES = (
     Column("late_frames", "i8", "", "frames that came after those of later events"),
     Column("repaired_counts", "i8", "", "frames whose number of items did not fit their size"),
     Column("recordings", "i8", "", "runs of the GET electronics in the files: more than 1 where event ids start anew"),
-    Column("incomplete_events", "i8", "", "events that lack a board"),
+    Column("silent_boards", "i8", "", "boards of the map of the electronics that sent nothing"),
+    Column("incomplete_events", "i8", "", "events that lack a board that sent something"),
     Column("events_with_unlike_times", "i8", "", "events whose boards state different times"),
     Column("crate_events", "i8", "", "physics items in the .evt files"),
     Column("crate_truncated", "i8", "", "items cut by the end of a file"),
@@ -163,7 +164,7 @@ class Readout(Records):
     """How whole the files of a run are: what was found, what is missing, what was skipped. What is not known is -1."""
 
     name = "tpc.readout"
-    version = 1
+    version = 2
     storage = "parquet"
     tables = (
         Table("run", (Column("run", "i8", "", "run number"), Column("events", "i8", "", "events of the run"), *READOUT_NOTES)),
@@ -175,6 +176,7 @@ class Readout(Records):
                 Column("missing", "i8", "", "events that lack the board"),
             ),
         ),
+        Table("silent", (Column("cobo", "i8", "", "of a board that sent nothing"), Column("asad", "i8"))),
         Table(
             "incomplete",
             (

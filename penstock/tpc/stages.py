@@ -22,15 +22,17 @@ __all__ = ["STAGES"]
 
 readout = stage(
     "tpc.readout",
-    version=1,
+    version=2,
     body="penstock.tpc.readout:note_readout",
     params=ReadoutParams,
     reads={},
+    assets={"electronics": Electronics},
     writes=Readout,
     lane="tpc",
     unit="run",
-    summary=("incomplete",),
+    summary=("incomplete", "silent"),
     figure="penstock.views.tpc_readout:draw_readout",
+    modules=("penstock.tpc.electronics",),
 )
 
 merge = stage(

@@ -25,7 +25,7 @@ Limits = tuple[float, float]
 def draw_pair(
     figure: Figure, axes: Axes, x: NDArray[Any], y: NDArray[Any], x_limits: Limits | None = None, y_limits: Limits | None = None
 ) -> None:
-    """Draw two values of each track against each other; what lies outside of the limits is counted in a note.
+    """Draw two values of each track against each other; what lies beyond the limits is counted in a note.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def draw_pair(
     axes.set_ylim(y_low, y_high)
     outside = len(x) - int(np.sum((x >= x_low) & (x <= x_high) & (y >= y_low) & (y <= y_high)))
     if outside:
-        style.annotate(axes, f"{outside:,} track{'s' if outside > 1 else ''} outside")
+        style.annotate(axes, f"{outside:,} track{'s' if outside > 1 else ''} beyond the axes")
 
 
 def padded_range(values: NDArray[Any]) -> Limits:

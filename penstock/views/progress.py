@@ -41,8 +41,8 @@ class Lines:
             self._stream.write(text + "\n")
 
     def registering(self, name: str, done_bytes: int, total_bytes: int) -> None:
-        """Say which file was hashed, once it is."""
-        if done_bytes >= total_bytes:
+        """Say which run was hashed, once all its files are."""
+        if done_bytes == total_bytes:
             self._say(f"registered {name} ({total_bytes / 1e6:.0f} MB)")
 
     def planned(self, rows: list[PlanRow]) -> None:
@@ -79,7 +79,7 @@ class Bars:
             console=Console(file=sys.stderr),
         )
         self._tasks: dict[tuple[int, str], TaskID] = {}
-        self._files: dict[str, TaskID] = {}
+        self._runs: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -89,10 +89,10 @@ class Bars:
         self._progress.stop()
 
     def registering(self, name: str, done_bytes: int, total_bytes: int) -> None:
-        """Advance the bar of a file that is being hashed."""
-        if name not in self._files:
-            self._files[name] = self._progress.add_task(f"checksum of {name} (MB)", total=total_bytes // 10**6)
-        self._progress.update(self._files[name], completed=done_bytes // 10**6, visible=done_bytes < total_bytes)
+        """Advance the bar of a run whose files are being hashed."""
+        if name not in self._runs:
+            self._runs[name] = self._progress.add_task(f"checksums of {name} (MB)", total=total_bytes // 10**6)
+        self._progress.update(self._runs[name], completed=done_bytes // 10**6, visible=done_bytes < total_bytes)
 
     def planned(self, rows: list[PlanRow]) -> None:
         """Say what there is to do."""

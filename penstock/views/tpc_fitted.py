@@ -50,6 +50,8 @@ class FittedTrack:
     across, along
         Distance of each point from there, mm: in the pad plane, to the left of the motion, and in the plane of the beam
         axis, to the micromegas.
+    beyond
+        Whether a point lies before the first or behind the last place of the path, so that its residuals say nothing.
     """
 
     cluster: int
@@ -59,6 +61,7 @@ class FittedTrack:
     way: F8
     across: F8
     along: F8
+    beyond: NDArray[np.bool_]
 
 
 def view_fit(
@@ -140,7 +143,8 @@ def event_fit_figure(points: PointCloud, tracks: Sequence[FittedTrack], *, title
     """Fitted tracks of one event over its points in x-y and z-ρ, and the residuals along the tracks.
 
     Points stand where ``tpc.points`` placed them. A fit expects spread-out charge to peak late, so that steep pieces of a
-    good track may lie some tenths of a millimetre off along the beam axis.
+    good track may lie some tenths of a millimetre off along the beam axis. Residuals of points beyond the ends of a track
+    are left out, and counted in a note.
 
     Parameters
     ----------
@@ -177,8 +181,8 @@ def _fine_path(samples: F8, length: float, azimuthal: float, vertex: F8, used: f
     return turned + vertex, ways
 
 
-def _residuals(path: F8, ways: F8, points: F8) -> tuple[F8, F8, F8]:
-    """Way to the place nearest to each point, and the two components of the distance from there."""
+def _residuals(path: F8, ways: F8, points: F8) -> tuple[F8, F8, F8, NDArray[np.bool_]]:
+    """Way to the place nearest to each point, the two components of the distance from there, and whether the point lies beyond the path."""
     from scipy.spatial import KDTree
 
     nearest = KDTree(path).query(points)[1]
@@ -187,7 +191,9 @@ def _residuals(path: F8, ways: F8, points: F8) -> tuple[F8, F8, F8]:
     tangent, rest = tangents[nearest], points - path[nearest]
     across = np.column_stack([-tangent[:, 1], tangent[:, 0], np.zeros(len(tangent))])
     across /= np.maximum(np.linalg.norm(across, axis=1), 1e-12)[:, None]
-    return ways[nearest], np.sum(rest * across, axis=1), np.sum(rest * np.cross(tangent, across), axis=1)
+    ahead = np.sum(rest * tangent, axis=1)
+    beyond = ((nearest == len(path) - 1) & (ahead > FINE_STEP_MM)) | ((nearest == 0) & (ahead < -FINE_STEP_MM))
+    return ways[nearest], np.sum(rest * across, axis=1), np.sum(rest * np.cross(tangent, across), axis=1), beyond
 
 
 def _in_words(rows: Mapping[str, NDArray[Any]], i: int, symbol: str) -> str:
@@ -227,11 +233,13 @@ def _draw_residuals(axes: Axes, tracks: Sequence[FittedTrack], component: str) -
     values: list[F8] = []
     notes = []
     for track in tracks:
-        residual = getattr(track, component)
-        axes.scatter(track.way, residual, s=9, color=_color(track), linewidths=0, alpha=0.8)
+        residual = getattr(track, component)[~track.beyond]
+        axes.scatter(track.way[~track.beyond], residual, s=9, color=_color(track), linewidths=0, alpha=0.8)
         values.append(residual)
         spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual)))) if residual.size else 0.0
-        notes.append(f"cluster {track.cluster}: median {np.median(residual) if residual.size else 0:.2f} mm, robust width {spread:.2f} mm")
+        note = f"cluster {track.cluster}: median {np.median(residual) if residual.size else 0:.2f} mm, robust width {spread:.2f} mm"
+        beyond = int(np.sum(track.beyond))
+        notes.append(f"{note}; {beyond:,} of {len(track.beyond):,} points beyond its ends" if beyond else note)
     if values and sum(v.size for v in values):
         reach = 1.15 * max(abs(limit) for limit in style.robust_range(np.concatenate(values)))
         axes.set_ylim(-reach, reach)

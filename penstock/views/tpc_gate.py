@@ -21,7 +21,7 @@ from penstock.tpc.gates import inside_polygon, write_gate
 from penstock.tpc.nuclei import parse_nucleus
 from penstock.tpc.schemas import Estimates
 from penstock.views import _style as style
-from penstock.views._pairs import draw_pair, padded_range
+from penstock.views._pairs import draw_pair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,10 @@ __all__ = ["GateCount", "GateDrawer", "GatePlane", "count_inside", "draw_gate", 
 F8 = NDArray[np.float64]
 
 FEWEST_VERTICES = 3
+TAIL_PERCENT = 5.0
+"""Of the tracks, on either side of an axis, may be strays that do not stretch it."""
+MARGIN = 0.12
+"""Room for a polygon around the tracks, over their range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +256,20 @@ def _draw_plane(figure: Figure, axes: Axes, plane: GatePlane, vertices: Sequence
     """The tracks, with room for the polygon."""
     values = plane.all
     corners = np.array(vertices, dtype=np.float64).reshape(-1, 2)
-    limits = [_widened(padded_range(values[:, axis]), corners[:, axis]) for axis in (0, 1)]
+    limits = [_widened(_robust_limits(values[:, axis]), corners[:, axis]) for axis in (0, 1)]
     draw_pair(figure, axes, values[:, 0], values[:, 1], *limits)
     style.dress(axes, _label(plane.x), _label(plane.y))
+
+
+def _robust_limits(values: F8) -> tuple[float, float]:
+    """All tracks but strays: those that lie further out than the width of the bulk beyond it. From 0 where nothing is negative."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, [TAIL_PERCENT, 100.0 - TAIL_PERCENT])
+    least, greatest = max(finite.min(), 2.0 * low - high), min(finite.max(), 2.0 * high - low)
+    margin = MARGIN * float(greatest - least) or 0.5
+    return 0.0 if finite.min() >= 0.0 else float(least) - margin, float(greatest) + margin
 
 
 def _widened(limits: tuple[float, float], corners: F8) -> tuple[float, float]:

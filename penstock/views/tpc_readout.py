@@ -37,6 +37,8 @@ def readout_figure(store: Store, manifest: Manifest) -> Figure:
     run = {name: int(values[0]) for name, values in readout["run"].items()}
     known = [column.name for column in READOUT_NOTES if run[column.name] >= 0]
     words = f"{run['events']:,} events" + (f", {run['incomplete_events']:,} incomplete" if run["incomplete_events"] >= 0 else "")
+    if (silent := run["silent_boards"]) > 0:
+        words += f", {silent:,} board{'s' if silent > 1 else ''} sent nothing"
     figure = style.new_figure(14, 7 if known else 1.6, artifact_title(store, manifest, "readout"), words)
     if not known:
         figure.text(
@@ -63,28 +65,37 @@ def _draw_counts(axes: Axes, run: dict[str, int], known: list[str]) -> None:
 
 
 def _draw_boards(axes: Axes, readout: Records) -> None:
-    """Events that lack each board, a column a CoBo, a row an AsAd."""
-    from matplotlib.patches import Patch
+    """Events that lack each board, a column a CoBo, a row an AsAd; boards that sent nothing are hatched."""
+    from matplotlib.patches import Patch, Rectangle
 
-    boards = readout["boards"]
+    boards, silent = readout["boards"], readout["silent"]
     style.dress(axes, "CoBo", "AsAd", "Events that lack a board")
     axes.grid(visible=False)
-    if not len(boards["cobo"]):
+    cobos, asads = (np.concatenate([boards[name], silent[name]]) for name in ("cobo", "asad"))
+    if not len(cobos):
         axes.text(0.5, 0.5, "no board is known", transform=axes.transAxes, ha="center", fontsize=style.TEXT_PT, color=style.FAINT)
         return
-    missing = np.full((int(boards["asad"].max()) + 1, int(boards["cobo"].max()) + 1), np.nan)
+    missing = np.full((int(asads.max()) + 1, int(cobos.max()) + 1), np.nan)
     missing[boards["asad"], boards["cobo"]] = boards["missing"]
+    most = float(boards["missing"].max(initial=0))
     axes.set_facecolor(style.PLANE)
-    axes.imshow(missing, cmap="Reds", vmin=0, vmax=max(1.0, float(boards["missing"].max())), aspect="auto", origin="lower")
-    dark = 0.6 * float(boards["missing"].max())
+    axes.imshow(missing, cmap="Reds", vmin=0, vmax=max(1.0, most), aspect="auto", origin="lower")
+    dark = 0.6 * most
     for cobo, asad, count in zip(boards["cobo"].tolist(), boards["asad"].tolist(), boards["missing"].tolist(), strict=True):
         color = "white" if count > max(dark, 0.6) else style.INK
         axes.text(cobo, asad, f"{count:,}", ha="center", va="center", fontsize=style.SMALL_PT, color=color)
     axes.set_xticks(range(missing.shape[1]))
     axes.set_yticks(range(missing.shape[0]))
-    if np.isnan(missing).any():
-        absent = [Patch(facecolor=style.PLANE, edgecolor="#C9CFD6", label="not in this run")]
-        axes.legend(handles=absent, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=style.SMALL_PT, frameon=False)
+    look: dict[str, Any] = {"facecolor": "white", "edgecolor": style.HOT, "hatch": "////", "linewidth": 0.0}
+    for cobo, asad in zip(silent["cobo"].tolist(), silent["asad"].tolist(), strict=True):
+        axes.add_patch(Rectangle((cobo - 0.5, asad - 0.5), 1.0, 1.0, **look))
+    absent = [Patch(**look, label="sent nothing")] if len(silent["cobo"]) else []
+    if np.isnan(missing).sum() > len(silent["cobo"]):
+        absent.append(Patch(facecolor=style.PLANE, edgecolor="#C9CFD6", label="not in this run"))
+    if absent:
+        axes.legend(
+            handles=absent, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=style.SMALL_PT, frameon=False, borderaxespad=0.2
+        )
 
 
 def _draw_events(axes: Axes, readout: Records, events: int) -> None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import ArtifactMissing
 from penstock.store import Manifest, Store
-from penstock.tpc.pads import N_PADS, PLANE_RADIUS_MM, pad_corners, pad_plane
 from penstock.tpc.schemas import Clusters, Estimates, PointCloud
 from penstock.views import _style as style
 from penstock.views._pairs import draw_pair
+from penstock.views._plane import draw_counts_on_pads
 from penstock.views._sample import MOST_ROWS, Sample, artifact_title, read_sample, read_spans
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def points_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROWS) 
     cloud, points = sample.records, sample.records["points"]
     figure = style.new_figure(15, 7.6, artifact_title(store, manifest, "points"), f"{sample.words}, {len(points['z']):,} points")
     grid = figure.add_gridspec(2, 4)
-    _draw_occupancy(figure, figure.add_subplot(grid[:, :2]), points)
+    draw_counts_on_pads(figure, figure.add_subplot(grid[:, :2]), points["pad"], "points", (points["x"], points["y"]))
     kept = sample.kept
     per_event = np.diff(cloud.offsets["points"])[kept]
     z_axes, height_axes, number_axes, chamber_axes = (figure.add_subplot(grid[row, column]) for row in (0, 1) for column in (2, 3))
@@ -131,35 +131,6 @@ def estimates_figure(store: Store, manifest: Manifest, most_rows: int = MOST_ROW
         style.histogram(axes, values, color=color, limits=limits)
         style.dress(axes, label, "tracks")
     return figure
-
-
-def _draw_occupancy(figure: Figure, axes: Axes, points: Any) -> None:
-    """Points on each pad, as its triangle; pads without a point have the colour of the plane."""
-    from matplotlib.collections import PolyCollection
-    from matplotlib.colors import LogNorm
-    from matplotlib.patches import Circle
-
-    pads, first, counts = np.unique(points["pad"], return_index=True, return_counts=True)
-    known = (pads >= 0) & (pads < N_PADS)
-    pads, first, counts = pads[known], first[known], counts[known]
-    axes.add_patch(Circle((0, 0), PLANE_RADIUS_MM + 6, facecolor=style.PLANE, edgecolor="#C9CFD6", linewidth=0.8, zorder=0))
-    if pads.size:
-        plane = pad_plane()["pads"]
-        # A user's own pad map may place pads elsewhere: triangles stand where the points say.
-        shift = np.stack([points[axis][first] - plane[axis][pads] for axis in "xy"], axis=1)
-        corners = np.stack([pad_corners(int(pad)) for pad in pads]) + shift[:, None, :]
-        norm = LogNorm(1, max(2, int(counts.max())))
-        triangles = PolyCollection(list(corners), array=counts, cmap="viridis", norm=norm, edgecolors="face", linewidths=0.15)
-        axes.add_collection(triangles)
-        bar = figure.colorbar(triangles, ax=axes, shrink=0.82, pad=0.02)
-        bar.set_label("points per pad", fontsize=style.TEXT_PT, color=style.INK)
-        bar.ax.tick_params(labelsize=style.SMALL_PT, colors=style.INK)
-        bar.outline.set_visible(False)
-    axes.set_aspect("equal")
-    axes.set_xlim(-PLANE_RADIUS_MM - 15, PLANE_RADIUS_MM + 15)
-    axes.set_ylim(-PLANE_RADIUS_MM - 15, PLANE_RADIUS_MM + 15)
-    style.dress(axes, "x (mm)", "y (mm)", f"Pad plane: {len(pads):,} of {N_PADS:,} pads with a point")
-    axes.grid(visible=False)
 
 
 def _draw_drift(axes: Axes, z: NDArray[Any], manifest: Manifest) -> None:

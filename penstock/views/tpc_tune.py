@@ -17,6 +17,7 @@ from penstock.core.canonical import Json
 from penstock.core.errors import ConfigError, nearest
 from penstock.core.plan import PlanRow, State
 from penstock.core.schema import Records
+from penstock.core.stage import Pipeline
 from penstock.store import Manifest, Store
 from penstock.tpc.pads import PLANE_RADIUS_MM
 from penstock.tpc.schemas import Clusters, Estimates, Fits, PointCloud
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MOST_VALUES", "Tally", "Trial", "check_column", "compare", "draw_contact_sheet", "parse_values"]
+__all__ = ["MOST_VALUES", "Tally", "Trial", "check_column", "compare", "draw_contact_sheet", "parse_values", "stages_to_compare"]
 
 R = TypeVar("R", bound=Records)
 
@@ -96,6 +97,31 @@ def parse_values(text: str) -> tuple[str, tuple[Json, ...]]:
     if len(values) > MOST_VALUES:
         raise ConfigError(f"{text!r}: {len(values)} values, a contact sheet has room for {MOST_VALUES}.")
     return path, tuple(values)
+
+
+def stages_to_compare(pipeline: Pipeline, parameter: str) -> tuple[str, ...]:
+    """Stages whose results tell values of a parameter apart: those that have it, and points, clusters and tracks.
+
+    A stage without subject, such as a mesh, shows in the stages that read it.
+
+    Parameters
+    ----------
+    parameter
+        Dotted path; of a detector section all stages that have the parameter.
+    """
+    family, _, rest = parameter.partition(".")
+    section, _, name = rest.partition(".")
+    wanted = [
+        stage.name
+        for stage in pipeline.stages
+        if parameter.startswith(f"{stage.name}.")
+        or (section == "detector" and stage.name.startswith(f"{family}.") and name in stage.params.model_fields)
+    ]
+    apart = {name for name in wanted if pipeline[name].subject == "none"}
+    wanted += [stage.name for stage in pipeline.stages if apart & set(pipeline.bindings[stage.name].values())]
+    for schema in (PointCloud, Clusters, Estimates):
+        wanted += [stage.name for stage in pipeline.stages if stage.writes.schema_id() == schema.schema_id()][-1:]
+    return tuple(stage.name for stage in pipeline.stages if stage.name in wanted)
 
 
 def check_column(name: str) -> None:

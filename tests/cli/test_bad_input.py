@@ -72,7 +72,7 @@ def test_an_unknown_stage_is_answered_with_the_nearest_name(penstock, fresh) -> 
 
 def test_an_unknown_instrument_is_answered_with_the_nearest_name(penstock, raw, tmp_path) -> None:
     result = penstock("init", "new", "--instrument", "atpc", "--raw", raw, folder=tmp_path)
-    refused(result, 2, "instrument 'atpc' is not known (known: attpc, attpc-get). Did you mean 'attpc'?")
+    refused(result, 2, "instrument 'atpc' is not known (known: attpc, attpc-get, captures). Did you mean 'attpc'?")
     assert not (tmp_path / "new").exists()
 
 

@@ -32,9 +32,7 @@ def _processed_daq(tmp_path_factory: pytest.TempPathFactory, penstock) -> Path:
         assert penstock("simulate", "tpc", "--out", out, "--events", 4, "--seed", 6, "--layout", layout, folder=folder).code == 0
     assert penstock("init", "e1", "--instrument", "attpc-get", "--raw", "daq", folder=folder).code == 0
     toml = folder / "e1/experiment.toml"
-    toml.write_text(
-        toml.read_text().replace('"local"', '"inline"').replace("# [assets]", '[assets]\nelectronics = "../daq/electronics.csv"')
-    )
+    toml.write_text(toml.read_text().replace('"local"', '"inline"').replace("path/to/electronics", "../daq/electronics.csv"))
     (folder / "merged.toml").write_text(MERGED)
     return folder
 
@@ -73,10 +71,36 @@ def test_a_cut_file_is_counted_and_the_run_goes_on(penstock, daq) -> None:
     assert stages["tpc.readout"]["rows"]["incomplete"] == 1
 
 
-def test_without_a_map_of_the_electronics_the_run_fails_and_says_what_is_missing(penstock, daq) -> None:
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_map_of_the_electronics_that_is_not_named_is_told_before_anything_is_computed(penstock, daq, command: str) -> None:
     toml = daq / "e1/experiment.toml"
     toml.write_text(toml.read_text().replace("electronics =", "# electronics ="))
-    result = penstock("run", "e1/experiment.toml", "--stages", "tpc.merge", folder=daq)
-    assert result.code == 1
-    assert "a map of the electronics is needed, and there is none" in result.err
-    assert '[assets] electronics = "map.csv"' in result.err
+    result = penstock(command, "e1/experiment.toml", folder=daq)
+    assert result.code == 2
+    assert "[assets] electronics is not named. tpc.readout needs a CSV file with the columns cobo, asad, aget, channel" in result.err
+    assert 'write electronics = "FILE" below [assets].' in result.err
+
+
+def test_the_placeholder_that_init_writes_is_told_as_missing(penstock, daq) -> None:
+    assert penstock("init", "e2", "--instrument", "attpc-get", "--raw", "daq", "--json", folder=daq).json["required"] == ["electronics"]
+    result = penstock("plan", "e2/experiment.toml", folder=daq)
+    assert result.code == 2
+    assert "e2/path/to/electronics is not there. tpc.readout needs a CSV file" in result.err
+
+
+def test_a_run_of_many_files_is_registered_in_one_line(penstock, daq) -> None:
+    files = sum(path.suffix in (".graw", ".evt") for path in (daq / "daq").rglob("*"))
+    result = penstock("run", "e1/experiment.toml", "--stages", "tpc.readout", folder=daq)
+    told = [line for line in result.err.splitlines() if line.startswith("registered")]
+    assert len(told) == 1
+    assert told[0].startswith(f"registered run 1, {files} files (")
+
+
+def test_a_board_without_a_file_is_counted(penstock, daq) -> None:
+    silent = sorted(daq.glob("daq/run_0001/mm3/CoBo3_AsAd0*.graw"))
+    assert silent
+    for path in silent:
+        path.unlink()
+    assert penstock("run", "e1/experiment.toml", "--stages", "tpc.readout", folder=daq).code == 0
+    rows = penstock("runs", "e1/experiment.toml", "--stages", "tpc.readout", folder=daq).out
+    assert "0 incomplete / 1 silent" in rows

@@ -7,7 +7,7 @@ import tomllib
 
 def test_init_writes_an_experiment_that_is_ready_to_plan(penstock, raw, tmp_path) -> None:
     made = penstock("init", "e20009", "--instrument", "attpc", "--raw", raw, "--json", folder=tmp_path)
-    assert made.json == {"experiment": "e20009/experiment.toml", "runs": [1, 2, 3]}
+    assert made.json == {"experiment": "e20009/experiment.toml", "runs": [1, 2, 3], "required": []}
     rows = penstock("plan", "e20009/experiment.toml", "--json", folder=tmp_path).json
     assert {row["why"] for row in rows} == {"not registered"}
 
@@ -57,7 +57,7 @@ def test_stages_ls_lists_stages_with_their_schemas(penstock, tmp_path) -> None:
         "lane": "tpc",
         "from": "penstock",
     }
-    assert listed["instruments"] == ["attpc", "attpc-get"]
+    assert listed["instruments"] == ["attpc", "attpc-get", "captures"]
     assert listed["broken"] == []
 
 

@@ -22,6 +22,17 @@ def test_tune_prints_a_row_a_value_and_names_the_figure(penstock, processed) -> 
     assert figure == "tune_join.png"
 
 
+def test_stages_behind_what_is_shown_are_not_computed(penstock, processed) -> None:
+    path = processed / "experiment.toml"
+    path.write_text(path.read_text().replace("[resources]", "[params.tpc.mesh]\nke_bins = 8\npolar_bins = 8\n\n[resources]"))
+    path.write_text(
+        path.read_text().replace("raw =", 'pipeline = ["tpc.points", "tpc.clusters", "tpc.estimates", "tpc.mesh", "tpc.fits"]\nraw =')
+    )
+    result = penstock("tune", "tpc.estimates.min_total_trajectory_points=30,40", "--runs", "1", "--json", folder=processed)
+    assert result.code == 0
+    assert [value["computed"] for value in result.json["values"]] == [0, 1]
+
+
 def test_an_unknown_parameter_is_refused_before_anything_is_computed(penstock, processed) -> None:
     result = penstock("tune", "tpc.clusters.hdbscan.min_pionts=3,5", "--runs", "1", folder=processed)
     assert result.code == 2

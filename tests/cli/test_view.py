@@ -91,3 +91,18 @@ def _run(path) -> int:
     import json
 
     return json.loads((path.parents[1] / "manifest.json").read_text())["run"]
+
+
+def test_the_demo_of_event_streams_computes_once_and_then_only_what_a_parameter_changes(penstock, tmp_path) -> None:
+    first = penstock("demo", "events", "--events", "9", "--json", folder=tmp_path)
+    changed = penstock("demo", "events", "--events", "9", "--set", "events.profile.bins=50", folder=tmp_path)
+
+    assert (first.json["computed"], first.json["failed"]) == (12, 0)
+    assert [f.rpartition("/")[2].split(".")[1:-2] for f in first.json["figures"]] == [
+        ["events", "mean"],
+        ["events", "profile"],
+        ["events", "map"],
+        ["event"],
+    ]
+    assert "events.profile    3 computed" in changed.out
+    assert "events.map        3 current" in changed.out

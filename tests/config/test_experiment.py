@@ -59,7 +59,7 @@ def test_text_that_is_not_toml_is_refused_with_its_place(toy: ToyExperiment) -> 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"toy"', '"toi"', "instrument 'toi' is not known (known: attpc, attpc-get, toy). Did you mean 'toy'?"),
+        ('"toy"', '"toi"', "instrument 'toi' is not known (known: attpc, attpc-get, captures, toy). Did you mean 'toy'?"),
         (
             'raw = "raw"',
             'raw = "raw"\npreset = "defualt"',

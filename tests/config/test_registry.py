@@ -127,6 +127,25 @@ def test_a_plug_in_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         PluginSource.parse("mine.py", tmp_path)
 
 
+def test_a_dotted_module_beside_experiment_toml_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "grouppkg"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    write_module(package, "stages")
+    (package / "stages.py").write_text((package / "stages.py").read_text().replace('"stages:halve"', '"grouppkg.stages:halve"'))
+
+    source = PluginSource.parse("grouppkg.stages", tmp_path)
+    registry = load_registry((source, TOY))
+
+    assert source == PluginSource("grouppkg.stages", str(tmp_path))
+    assert registry.problems == ()
+    assert registry.stage("mine.stages").load_body().__module__ == "grouppkg.stages"
+
+
+def test_a_dotted_module_that_is_not_beside_is_an_installed_one(tmp_path: Path) -> None:
+    assert PluginSource.parse("toyline.plugin", tmp_path) == TOY
+
+
 def test_a_broken_plug_in_does_not_stop_a_run(toy: ToyExperiment) -> None:
     (toy.folder / "ruined.py").write_text("1 / 0")
     toy.configure(plugins=("toyline.plugin", "ruined.py"))

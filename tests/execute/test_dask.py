@@ -97,6 +97,31 @@ def test_nothing_is_started_where_all_is_current(toy: ToyExperiment) -> None:
     assert toy.states(report) == {1: ["current"] * 3}
 
 
+BESIDE = """
+from penstock.core.stage import stage
+from toyline.bodies import SummaryParams
+from toyline.schemas import Hits
+
+kept = stage("beside.kept", version=1, body="besidepkg.stages:keep", params=SummaryParams, reads={"hits": Hits}, writes=Hits, lane="toy", block=2)
+
+
+def keep(hits, params):
+    return hits
+"""
+
+
+def test_a_package_beside_experiment_toml_is_found_by_workers(toy: ToyExperiment, cluster: SharedCluster) -> None:
+    (toy.folder / "besidepkg").mkdir()
+    (toy.folder / "besidepkg/__init__.py").touch()
+    (toy.folder / "besidepkg/stages.py").write_text(BESIDE)
+    toy.configure(pipeline=("toy.hits", "beside.kept"), plugins=("toyline.plugin", "besidepkg.stages"))
+    toy.write_run(1)
+
+    report = toy.run(resources=cluster.scale(1))
+
+    assert toy.states(report) == {1: ["computed"] * 2}
+
+
 def test_a_worker_that_is_killed_in_mid_run_costs_nothing_but_time(make_toy: Maker, cluster: SharedCluster, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     toy, reference = make_toy("toy"), make_toy("reference")

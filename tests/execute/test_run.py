@@ -234,5 +234,5 @@ def test_a_watcher_hears_of_every_step(toy: ToyExperiment) -> None:
 
     run(toy.load(), toy.store, toy.request(stages=("toy.hits",)), watcher=notes, resources=toy.inline)
 
-    assert notes.heard == ["registering toy_0001.txt", "planned 1", "began toy.hits 7", "ended toy.hits computed"]
+    assert notes.heard == ["registering run 1, 1 file", "planned 1", "began toy.hits 7", "ended toy.hits computed"]
     assert notes.events == 7

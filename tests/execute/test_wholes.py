@@ -125,5 +125,5 @@ def test_a_stage_of_files_that_fails_leaves_nothing_and_fails_alone(whole: ToyEx
 def test_a_declaration_that_cannot_work_is_refused() -> None:
     with pytest.raises(PipelineError, match="reads nothing, and with unit 'block' it names its count"):
         stage("toy.odd", version=1, body="a:b", params=Hits, reads={}, writes=Curve, lane="toy", subject="none")
-    with pytest.raises(PipelineError, match="is stored as files, which only unit 'run' can write"):
+    with pytest.raises(PipelineError, match="is stored as files, which only units 'run' and 'parts' can write"):
         stage("toy.odd", version=1, body="a:b", params=Hits, reads={"hits": Hits}, writes=Report, lane="toy")

@@ -67,7 +67,9 @@ def test_api_is_reachable_where_it_answers(monkeypatch: pytest.MonkeyPatch, port
     assert api_is_reachable() is reachable
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}/api", "nonsense", "ftp://127.0.0.1/api"])
+@pytest.mark.parametrize(
+    "url", [f"http://127.0.0.1:{free_port()}/api", "nonsense", "ftp://127.0.0.1/api"], ids=["silent", "nonsense", "ftp"]
+)
 def test_api_that_does_not_answer_is_not_reachable(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PREFECT_API_URL", url)
     assert api_is_configured()

@@ -295,7 +295,7 @@ def test_scalers_that_cannot_be_read_are_a_bad_run(tmp_path: Path) -> None:
     path = run_file(tmp_path, scalers=[ScalerRecord(np.arange(16, dtype=np.uint32), 0, 1, 2)])
     replace(path, "scalers/event_0", ["text"])
 
-    with AttpcRun(path) as run, pytest.raises(BadRun, match=r": its scalers are unreadable: .*\. Merge the run again\."):
+    with AttpcRun(path) as run, pytest.raises(BadRun, match=r": its scalers cannot be read: .*\. Merge the run again\."):
         run.scalers()
 
 

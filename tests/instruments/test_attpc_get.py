@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import penstock
+from penstock.core.errors import ConfigError
 from penstock.notebook import OpenExperiment
 from penstock.simulate.get_runs import write_get_run
 from penstock.simulate.tpc_runs import write_run
@@ -37,11 +40,8 @@ def test_estimates_from_frames_are_those_from_the_merged_file(tmp_path: Path) ->
     assert len(tables[0]) > 0
 
 
-def test_without_a_map_of_the_electronics_the_run_fails_and_says_what_is_needed(tmp_path: Path) -> None:
+def test_without_a_map_of_the_electronics_nothing_is_planned_and_what_is_needed_is_said(tmp_path: Path) -> None:
     write_get_run(tmp_path, SETTINGS, 1, 1)
 
-    report = experiment(tmp_path, "attpc-get").run(runs="1", stages="tpc.merge", progress=False)
-
-    (result,) = report.results
-    assert not report.ok
-    assert "a map of the electronics is needed" in str(result.error)
+    with pytest.raises(ConfigError, match=r"\[assets\] electronics is not named. tpc.merge needs a CSV file with the columns cobo, asad"):
+        experiment(tmp_path, "attpc-get").run(runs="1", stages="tpc.merge", progress=False)

@@ -17,7 +17,7 @@ from penstock.simulate.get_runs import write_get_run
 from penstock.simulate.tpc_runs import write_run
 from penstock.simulate.tpc_settings import TpcSimulation
 from penstock.testing import RunStageContract, StageContract, TableContract
-from penstock.tpc.assets import GasTable, Gates, PadMap, StoppingTables
+from penstock.tpc.assets import Electronics, GasTable, Gates, PadMap, StoppingTables
 from penstock.tpc.params import FitParams, MeshParams
 from penstock.tpc.stages import STAGES, clusters, estimates, fits, kinematics, mesh, points, readout, scalers
 
@@ -151,6 +151,9 @@ class TestReadout(RunStageContract):
 
     def source(self) -> RunSource:
         return RunSource(1, {}, {}, lambda: GetRun(*self._paths))
+
+    def assets(self) -> Mapping[str, Records]:
+        return {"electronics": Electronics.empty()}
 
     def test_it_is_tried_on_incomplete_events(self) -> None:
         assert int(self.result().offsets["incomplete"][-1]) == 1

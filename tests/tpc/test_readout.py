@@ -14,6 +14,8 @@ from penstock.simulate.get_crate import physics_item, register_words, sis3300_wo
 from penstock.simulate.get_frames import encode_frame
 from penstock.simulate.tpc_runs import write_run
 from penstock.simulate.tpc_settings import TpcSimulation
+from penstock.tpc.assets import Electronics
+from penstock.tpc.electronics import electronics_map
 from penstock.tpc.params import ReadoutParams
 from penstock.tpc.readout import note_readout
 from penstock.tpc.schemas import READOUT_NOTES, Readout
@@ -40,8 +42,11 @@ def damaged(tmp_path: Path) -> RunSource:
     return RunSource(5, {}, {}, lambda: GetRun(*(tmp_path / name for name in files)))
 
 
+NO_MAP = Electronics.empty()
+
+
 def test_what_is_missing_and_damaged_is_counted(damaged: RunSource) -> None:
-    readout = note_readout(source=damaged, params=ReadoutParams())
+    readout = note_readout(source=damaged, params=ReadoutParams(), electronics=NO_MAP)
 
     run = {name: int(values[0]) for name, values in readout["run"].items()}
     assert {name: value for name, value in run.items() if value} == {
@@ -51,6 +56,7 @@ def test_what_is_missing_and_damaged_is_counted(damaged: RunSource) -> None:
         "truncated_frames": 1,
         "lost_bytes": 600,
         "recordings": 1,
+        "silent_boards": -1,
         "incomplete_events": 2,
         "crate_events": 2,
         "crate_truncated": 1,
@@ -63,8 +69,20 @@ def test_what_is_missing_and_damaged_is_counted(damaged: RunSource) -> None:
     assert readout["incomplete"]["event"].tolist() == [1, 2]
 
 
+def test_a_board_of_the_map_that_sent_nothing_is_counted(damaged: RunSource, tmp_path: Path) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text("cobo,asad,aget,channel,pad\n" + "".join(f"{cobo},{asad},0,{asad},{cobo}\n" for cobo in (0, 1, 2) for asad in (0, 1)))
+
+    readout = note_readout(source=damaged, params=ReadoutParams(decode=False), electronics=electronics_map({"electronics": path}))
+
+    assert int(readout["run"]["silent_boards"][0]) == 4
+    silent = readout["silent"]
+    assert list(zip(silent["cobo"].tolist(), silent["asad"].tolist(), strict=True)) == [(0, 1), (1, 1), (2, 0), (2, 1)]
+    assert readout["boards"]["missing"].tolist() == [0, 2]
+
+
 def test_without_decoding_what_only_that_tells_is_unknown(damaged: RunSource) -> None:
-    readout = note_readout(source=damaged, params=ReadoutParams(decode=False))
+    readout = note_readout(source=damaged, params=ReadoutParams(decode=False), electronics=NO_MAP)
 
     assert (int(readout["run"]["bad_items"][0]), int(readout["run"]["frames"][0])) == (-1, 4)
 
@@ -72,14 +90,14 @@ def test_without_decoding_what_only_that_tells_is_unknown(damaged: RunSource) ->
 def test_files_of_mergers_say_nothing_of_the_readout(tmp_path: Path) -> None:
     path = write_run(tmp_path, TpcSimulation(), 1, 1)
 
-    readout = note_readout(source=RunSource(1, {}, {}, lambda: AttpcRun(path)), params=ReadoutParams())
+    readout = note_readout(source=RunSource(1, {}, {}, lambda: AttpcRun(path)), params=ReadoutParams(), electronics=NO_MAP)
 
     assert int(readout["run"]["events"][0]) == 1
     assert {int(readout["run"][column.name][0]) for column in READOUT_NOTES} == {-1}
 
 
 def test_the_record_follows_its_schema(damaged: RunSource) -> None:
-    readout = note_readout(source=damaged, params=ReadoutParams())
+    readout = note_readout(source=damaged, params=ReadoutParams(), electronics=NO_MAP)
 
     for table in Readout.tables:
         assert list(readout[table.name]) == [column.name for column in table.columns]

@@ -11,17 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from penstock.core.params import field_paths
-from penstock.tpc.params import ClusterParams, EstimateParams, FitParams, KinematicsParams, MeshParams, PointParams
 from penstock.tpc.request import ProcessRequest, TpcOverrides, overrides_model
+from penstock.tpc.stages import STAGES
 
-PARAMS = {
-    "points": PointParams,
-    "clusters": ClusterParams,
-    "estimates": EstimateParams,
-    "mesh": MeshParams,
-    "fits": FitParams,
-    "kinematics": KinematicsParams,
-}
+PARAMS = {stage.name.removeprefix("tpc."): stage.params for stage in STAGES}
 SCHEMA = ProcessRequest.model_json_schema()
 
 
@@ -43,6 +36,25 @@ def test_form_shows_docstring_bounds_and_default_in_the_description() -> None:
     assert shown["minimum"] == 0
 
 
+@pytest.mark.parametrize(
+    ("stage", "title"),
+    [
+        ("Mesh", "temperature_k [K]"),
+        ("Mesh", "path_max_mm [mm]"),
+        ("Fits", "beam_spread_mm [mm]"),
+        ("Fits", "electron_energy_ev [eV]"),
+        ("Fits", "longitudinal_diffusion_mm_per_sqrt_m [mm/√m]"),
+    ],
+)
+def test_form_shows_units(stage: str, title: str) -> None:
+    names = {name for name in SCHEMA["$defs"] if name.startswith(stage)}
+    assert title in {shown.get("title") for name in names for shown in SCHEMA["$defs"][name]["properties"].values()}
+
+
+def test_form_shows_a_list_as_words() -> None:
+    assert SCHEMA["$defs"]["MeshOverrides"]["properties"]["particles"]["description"].endswith("(default 1H)")
+
+
 def test_form_offers_no_null() -> None:
     assert "null" not in str(SCHEMA)
 
@@ -58,6 +70,12 @@ def test_form_leaves_a_switch_that_nobody_touched_alone() -> None:
 def test_switch_takes_a_choice_or_a_boolean(given: object, value: bool) -> None:
     request = ProcessRequest.model_validate({"experiment": "x", "overrides": {"points": {"exclude_downscale": given}}})
     assert request.values() == {"tpc.points.exclude_downscale": value}
+
+
+def test_choices_of_the_files_of_the_data_acquisition_are_offered() -> None:
+    assert SCHEMA["$defs"]["MergeOverrides"]["properties"]["fixed_pattern_noise"]["enum"] == ["keep", "mean", "median"]
+    request = ProcessRequest.model_validate({"experiment": "x", "overrides": {"readout": {"decode": "no"}, "scalers": {}}})
+    assert request.values() == {"tpc.readout.decode": False}
 
 
 def test_overrides_come_out_by_dotted_path() -> None:

@@ -139,6 +139,23 @@ def test_points_on_the_fitted_track_have_no_residual_and_others_their_distance_f
     np.testing.assert_allclose(track.across[30:-1], 2.0, atol=0.1)
 
 
+def test_points_beyond_the_ends_of_a_track_have_no_residual_and_are_counted(fitted) -> None:
+    mesh = fitted.store.read(fitted.store.manifest(_mesh_key(fitted)), TrackMesh)
+    samples, _, _, length = mesh_grids(mesh)[1, 1].track(3.0, 1.0)
+    points = np.array(samples[:60, :3])
+    fits = fit_of(ke=3.0, polar=1.0, length=float(np.linspace(0.0, length, len(samples))[39]))
+
+    (track,) = fitted_tracks(cluster_of(points), fits, mesh)
+    figure = event_fit_figure(fitted.points.part(0, 1), [track])
+
+    beyond = int(track.beyond.sum())
+    assert 15 <= beyond <= 20
+    assert track.beyond[-beyond:].all()
+    axes = next(axes for axes in figure.axes if axes.get_ylabel() == "residual (mm)")
+    assert len(axes.collections[0].get_offsets()) == 60 - beyond
+    assert axes.texts[0].get_text().endswith(f"; {beyond} of 60 points beyond its ends")
+
+
 def test_residuals_are_the_distance_from_the_curve(fitted) -> None:
     track = tracks_of(fitted, first_fitted_event(fitted))[0]
 

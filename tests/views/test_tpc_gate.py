@@ -139,5 +139,31 @@ def test_a_run_without_estimates_says_how_to_compute_them(processed) -> None:
         read_plane(processed.experiment, processed.store, "1-2")
 
 
+def test_stray_tracks_do_not_stretch_the_axes_and_are_counted() -> None:
+    random = np.random.default_rng(1)
+    bulk = np.column_stack([random.uniform(200.0, 3000.0, 200), random.uniform(0.1, 0.6, 200)])
+    strays = np.array([[900.0, 3.3], [700.0, 2.2], [90_000.0, 0.3]])
+    figure = Figure(figsize=(6, 5))
+    FigureCanvasAgg(figure)
+
+    drawer = GateDrawer(GatePlane("dEdx", "brho", {94: np.concatenate([bulk, strays])}), figure.add_subplot())
+
+    (axes,) = drawer.figure.axes
+    assert axes.get_xlim()[0] == axes.get_ylim()[0] == 0.0
+    assert 3000.0 < axes.get_xlim()[1] < 6500.0
+    assert 0.6 < axes.get_ylim()[1] < 1.3
+    assert [text.get_text() for text in axes.texts] == ["3 tracks beyond the axes"]
+
+
+def test_axes_of_negative_values_begin_below_them() -> None:
+    figure = Figure(figsize=(6, 5))
+    FigureCanvasAgg(figure)
+
+    GateDrawer(GatePlane("center_x", "brho", {94: np.array([[-50.0, 0.2], [40.0, 0.3]])}), figure.add_subplot())
+
+    low, high = figure.axes[0].get_xlim()
+    assert low < -50.0 < 40.0 < high
+
+
 def test_the_figure_is_a_png(tmp_path: Path) -> None:
     assert draw_gate(PLANE, SQUARE, tmp_path / "gate.png").read_bytes().startswith(b"\x89PNG")

@@ -16,9 +16,15 @@ from penstock.views import tpc_readout
 from penstock.views.tpc_readout import draw_readout, readout_figure
 
 
-def readout(notes: dict[str, int], boards: Sequence[tuple[int, int, int]] = (), incomplete: Sequence[tuple[int, int]] = ()) -> Readout:
+def readout(
+    notes: dict[str, int],
+    boards: Sequence[tuple[int, int, int]] = (),
+    incomplete: Sequence[tuple[int, int]] = (),
+    silent: Sequence[tuple[int, int]] = (),
+) -> Readout:
     """A run of 100 events; `boards` are CoBo, AsAd and events that lack it, `incomplete` events and the boards they lack."""
-    run = {"run": 1, "events": 100, **{column.name: notes.get(column.name, 0) for column in READOUT_NOTES}}
+    run = {"run": 1, "events": 100, **{column.name: notes.get(column.name, 0) for column in READOUT_NOTES}, "silent_boards": len(silent)}
+    quiet = np.array(silent, np.int64).reshape(-1, 2)
     by_board = np.array(boards, np.int64).reshape(-1, 3)
     by_event = np.array(incomplete, np.int64).reshape(-1, 2)
     events = by_event[:, 0]
@@ -27,9 +33,15 @@ def readout(notes: dict[str, int], boards: Sequence[tuple[int, int, int]] = (), 
         columns={
             "run": {name: np.array([value]) for name, value in run.items()},
             "boards": {name: by_board[:, k] for k, name in enumerate(("cobo", "asad", "missing"))},
+            "silent": {"cobo": quiet[:, 0], "asad": quiet[:, 1]},
             "incomplete": {"event": events, "get_event": events, "recording": 0 * events, "missing": by_event[:, 1]},
         },
-        offsets={"run": np.array([0, 1]), "boards": np.array([0, len(by_board)]), "incomplete": np.array([0, len(events)])},
+        offsets={
+            "run": np.array([0, 1]),
+            "boards": np.array([0, len(by_board)]),
+            "silent": np.array([0, len(quiet)]),
+            "incomplete": np.array([0, len(events)]),
+        },
     )
 
 
@@ -75,6 +87,21 @@ def test_boards_stand_at_their_addresses(store: Store) -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["not in this run"]
 
 
+def test_boards_that_sent_nothing_are_hatched_and_counted(store: Store) -> None:
+    figure = figure_of(store, readout({"frames": 90}, [(0, 0, 0), (0, 1, 3)], silent=[(1, 0), (1, 1)]))
+
+    axes = axes_of(figure, "Events that lack a board")
+    assert [patch.get_xy() for patch in axes.patches] == [(0.5, -0.5), (0.5, 0.5)]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sent nothing"]
+    assert "100 events, 0 incomplete, 2 boards sent nothing" in [text.get_text() for text in figure.texts]
+
+
+def test_a_run_of_silent_boards_only_is_drawn(store: Store) -> None:
+    axes = axes_of(figure_of(store, readout({}, silent=[(3, 0)])), "Events that lack a board")
+
+    assert len(axes.patches) == 1
+
+
 def test_incomplete_events_are_drawn_within_the_run(store: Store) -> None:
     axes = axes_of(figure_of(store, DAMAGED), "Incomplete events")
 
@@ -100,7 +127,9 @@ def test_counts_that_were_not_taken_are_left_out_and_told(store: Store) -> None:
 
 
 def test_files_of_a_merger_have_a_figure_that_says_that_nothing_is_known(store: Store) -> None:
-    figure = figure_of(store, readout({column.name: -1 for column in READOUT_NOTES}))
+    unknown = readout({column.name: -1 for column in READOUT_NOTES})
+    unknown["run"]["silent_boards"][:] = -1
+    figure = figure_of(store, unknown)
 
     assert "The files of this run come from a merger, which says nothing of the readout." in [text.get_text() for text in figure.texts]
     assert not figure.axes

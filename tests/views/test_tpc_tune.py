@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from penstock.config import load_registry
 from penstock.core.errors import ConfigError
 from penstock.core.selection import RunRange
 from penstock.execute import Planner, Request, run
 from penstock.store import Store
 from penstock.tpc.schemas import Clusters
-from penstock.views.tpc_tune import Trial, compare, draw_contact_sheet, parse_values
+from penstock.views.tpc_tune import Trial, compare, draw_contact_sheet, parse_values, stages_to_compare
 
 PARAMETER = "tpc.estimates.min_total_trajectory_points"
 VALUES = (30, 150, 5000)
+TRACKS = ("tpc.points", "tpc.clusters", "tpc.estimates")
 
 
 def trial(processed, value: int, *, compute: bool = True) -> Trial:
@@ -66,6 +68,24 @@ def test_values_are_json_or_words(text: str, path: str, values: tuple[object, ..
 def test_what_is_no_list_of_values_is_refused(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         parse_values(text)
+
+
+@pytest.mark.parametrize(
+    "parameter, stages",
+    [
+        ("tpc.points.max_pulses", TRACKS),
+        ("tpc.clusters.hdbscan.min_points", TRACKS),
+        ("tpc.fits.max_iterations", (*TRACKS, "tpc.fits")),
+        ("tpc.mesh.ke_bins", (*TRACKS, "tpc.mesh", "tpc.fits")),
+        ("tpc.detector.beam_region_radius_mm", (*TRACKS, "tpc.fits")),
+    ],
+    ids=["early", "middle", "late", "without subject", "detector"],
+)
+def test_later_stages_than_tracks_are_wanted_only_where_they_have_the_parameter(parameter: str, stages: tuple[str, ...]) -> None:
+    registry = load_registry()
+    pipeline = registry.pipeline(registry.instrument("attpc"), (*TRACKS, "tpc.mesh", "tpc.fits", "tpc.kinematics"))
+
+    assert stages_to_compare(pipeline, parameter) == stages
 
 
 def test_the_table_counts_what_each_value_gives(processed, trials: list[Trial]) -> None:

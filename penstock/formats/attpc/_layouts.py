@@ -15,7 +15,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5s, h5t
 
-from penstock.core.errors import BadRun, nearest
+from penstock.core.errors import BadEvent, BadRun, nearest
+from penstock.formats.attpc._events import read_row, read_whole_number
 from penstock.formats.traces import FRIB_MODULES, FRIB_PART, GET_PART, SILICON_PARTS, SILICON_SETS
 
 __all__ = ["ALL", "KNOWN_VERSIONS", "EventParts", "Layout", "LegacyLayout", "MergedLayout", "Wanted", "detect_layout", "run_number"]
@@ -25,6 +26,9 @@ KNOWN_VERSIONS = ("libattpc_merger:1.0", "libattpc_merger:2.0", "synchronizer:0.
 
 MOST_EVENTS = 100_000_000
 """A longer range of event numbers is a damaged attribute, not a run."""
+
+ONE = ((), (1,))
+"""Shapes of one value."""
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ class LegacyLayout:
     def __init__(self, file: h5py.File, path: Path) -> None:
         if not isinstance(meta := file.get("meta/meta"), h5py.Dataset):
             raise BadRun(f"run file {str(path)!r} looks like a legacy file, but has no dataset '/meta/meta' with its event range.")
-        values = np.ravel(meta[()])
+        values = read_row(meta.id, "'/meta/meta'")
         if len(values) < 3 or not np.all(np.isfinite(values)):
             raise BadRun(f"run file {str(path)!r}: '/meta/meta' is {values.tolist()!r}, expected [first event, time, last event, time].")
         self.first, self.last = _event_range(int(values[0]), int(values[2]), path)
@@ -120,7 +124,7 @@ class MergedLayout:
         attributes = file["events"].attrs
         if missing := [key for key in ("min_event", "max_event") if key not in attributes]:
             raise BadRun(f"run file {str(path)!r} ({version}): '/events' lacks the attribute {missing[0]!r}, which gives its event range.")
-        self.first, self.last = _event_range(int(attributes["min_event"]), int(attributes["max_event"]), path)
+        self.first, self.last = _event_range(read_whole_number(attributes, "min_event"), read_whole_number(attributes, "max_event"), path)
         self._events = file["events"].id
 
     def parts(self, number: int, wanted: Wanted = ALL) -> EventParts:
@@ -184,7 +188,10 @@ def detect_layout(file: h5py.File, path: Path) -> Layout:
             f"run file {str(path)!r} has an unknown layout: its root holds {members}, expected a group 'events' (merged files) or 'meta' "
             f"(legacy files). Check that it is a run file of the AT-TPC."
         )
-    version = file["events"].attrs.get("version")
+    try:
+        version = file["events"].attrs.get("version")
+    except TypeError as error:
+        raise BadEvent(f"attribute 'version' of '/events' is no text ({error})") from error
     known = ", ".join(KNOWN_VERSIONS)
     if version is None:
         raise BadRun(f"run file {str(path)!r}: '/events' lacks the attribute 'version', expected one of {known}. Merge the run again.")
@@ -202,9 +209,9 @@ def run_number(file: h5py.File, path: Path) -> int:
     if match := re.search(r"run_?(\d+)", path.stem):
         return int(match[1])
     if isinstance(events := file.get("events"), h5py.Group) and "frib_run" in events.attrs:
-        return int(events.attrs["frib_run"])
+        return read_whole_number(events.attrs, "frib_run")
     if isinstance(info := file.get("frib/runinfo"), h5py.Dataset) and info.size:
-        return int(np.ravel(info[()])[0])
+        return int(read_row(info.id, "'/frib/runinfo'")[0])
     return -1
 
 
@@ -238,17 +245,27 @@ def _read_stamps(holder: h5g.GroupID | h5d.DatasetID, parts: EventParts) -> None
 def _integer_attribute(holder: h5g.GroupID | h5d.DatasetID, name: bytes, absent: int) -> int:
     if not h5a.exists(holder, name):
         return absent
+    attribute = h5a.open(holder, name)
+    # h5py reads as many values as there are, whatever room they are given.
+    if attribute.shape not in ONE:
+        raise BadEvent(f"attribute {name.decode()!r} has the shape {attribute.shape}, expected one whole number")
     value = np.zeros((), np.int64)
-    # With the type named, h5py is twice as fast as when it derives it from the array.
-    h5a.open(holder, name).read(value, h5t.NATIVE_INT64)
+    try:
+        # With the type named, h5py is twice as fast as when it derives it from the array.
+        attribute.read(value, h5t.NATIVE_INT64)
+    except TypeError as error:
+        raise BadEvent(f"attribute {name.decode()!r} is no whole number ({error})") from error
     return int(value)
 
 
 def _words(header: h5d.DatasetID | None, absent: tuple[int, ...]) -> tuple[int, ...]:
     """The first words of a header, as many as there are of `absent`, which stands for those that are missing."""
-    if header is None:
+    if header is None or header.shape is None:
         return absent
     words = np.zeros(header.shape, np.int64)
-    header.read(h5s.ALL, h5s.ALL, words)
+    try:
+        header.read(h5s.ALL, h5s.ALL, words)
+    except TypeError as error:
+        raise BadEvent(f"a header holds no whole numbers ({error})") from error
     found = words.reshape(-1)[: len(absent)].tolist()
     return (*found, *absent[len(found) :])

@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from penstock.core.errors import BadEvent
+from penstock.formats.attpc._events import read_row, read_whole_number
 from penstock.formats.scalers import SOURCES, ScalerRecord, Scalers
 
 __all__ = ["read_scalers"]
@@ -40,17 +42,21 @@ def read_scalers(file: h5py.File, layout: str, run: int) -> Scalers:
 
 
 def _record(group: h5py.Group, number: int, name: str, legacy: bool) -> ScalerRecord:
-    header = _values(group, f"scaler{number}_header") if legacy else [int(group[name].attrs.get(word, -1)) for word in HEADER_WORDS]
+    dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise BadEvent(f"record {name!r} is no dataset")
+    header = _values(group, f"scaler{number}_header") if legacy else [_number(dataset.attrs, word) for word in HEADER_WORDS]
     start, stop, time, incremental = [*header, -1, -1, -1, -1][:4]
-    words = np.ravel(group[name][()]).astype(np.int64)
+    words = read_row(dataset.id, f"record {name!r}").astype(np.int64)
     return ScalerRecord(words, start, stop, time, incremental, number)
 
 
 def _merged_numbers(file: h5py.File) -> dict[str, int]:
     events = file["events"].attrs
-    numbers = {name: int(events[attribute]) for name, attribute in EVENTS_ATTRIBUTES.items() if attribute in events}
+    numbers = {name: read_whole_number(events, attribute) for name, attribute in EVENTS_ATTRIBUTES.items() if attribute in events}
     scalers: Any = file["scalers"].attrs if "scalers" in file else {}
-    return {**numbers, **{f"{end}_record": int(scalers[f"{end}_event"]) for end in ("min", "max") if f"{end}_event" in scalers}}
+    ends = {f"{end}_record": f"{end}_event" for end in ("min", "max")}
+    return {**numbers, **{name: read_whole_number(scalers, attribute) for name, attribute in ends.items() if attribute in scalers}}
 
 
 def _legacy_numbers(file: h5py.File) -> dict[str, int]:
@@ -61,5 +67,9 @@ def _legacy_numbers(file: h5py.File) -> dict[str, int]:
 def _values(group: h5py.Group, name: str) -> list[int]:
     if not isinstance(dataset := group.get(name), h5py.Dataset):
         return []
-    values: list[int] = np.ravel(dataset[()]).astype(np.int64).tolist()
+    values: list[int] = read_row(dataset.id, repr(name)).astype(np.int64).tolist()
     return values
+
+
+def _number(attributes: h5py.AttributeManager, name: str) -> int:
+    return read_whole_number(attributes, name) if name in attributes else -1

@@ -173,7 +173,7 @@ class AttpcRun:
         except DAMAGE as error:
             if (reason := damage(error)) is None:
                 raise
-            raise BadRun(f"run file {str(self.path)!r}: its scalers are {reason}. Merge the run again.") from error
+            raise BadRun(f"run file {str(self.path)!r}: its scalers cannot be read: {reason}. Merge the run again.") from error
 
     def _open_event(self, block: EventBlock, index: int, position: int, wanted: Wanted) -> None:
         number = self._layout.first + position
@@ -209,7 +209,12 @@ class AttpcRun:
     def _parts(self, number: int) -> EventParts:
         if not self._layout.first <= number <= self._layout.last:
             raise BadEvent(f"run file {str(self.path)!r} has events {self._layout.first} to {self._layout.last}, asked for {number}")
-        return self._layout.parts(number)
+        try:
+            return self._layout.parts(number)
+        except DAMAGE as error:
+            if (reason := damage(error)) is None:
+                raise
+            raise BadEvent(f"run file {str(self.path)!r}, event {number}: {reason}") from error
 
     def _untouched(self, number: int, dataset: h5py.h5d.DatasetID) -> NDArray[Any]:
         try:
@@ -227,7 +232,7 @@ class AttpcRun:
                 raise
             return 0
         pads = [] if parts.pads is None else [parts.pads]
-        return sum(int(np.prod(d.shape)) * 2 for d in (*pads, *parts.modules.values(), *parts.silicon.values()))
+        return sum(int(np.prod(d.shape or (0,))) * 2 for d in (*pads, *parts.modules.values(), *parts.silicon.values()))
 
 
 def _open(path: Path) -> h5py.File:

@@ -19,4 +19,5 @@ INSTRUMENT = Instrument(
     event_view=ATTPC.event_view,
     asset_makers={**ATTPC.asset_makers, Electronics.schema_id(): "penstock.tpc.electronics:required_electronics"},
     asset_roles={**ATTPC.asset_roles, "electronics": ("electronics",)},
+    required={"electronics": "a CSV file with the columns cobo, asad, aget, channel, detector, number"},
 )

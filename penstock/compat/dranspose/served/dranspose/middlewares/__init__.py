@@ -1,0 +1,1 @@
+"""Served by penstock. See penstock.compat.dranspose."""
