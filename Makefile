@@ -34,7 +34,7 @@ demo: setup
 	@$(BIN)/penstock demo $(FAMILY) $(foreach item,$(SET),--set $(item))
 
 test: setup-dev
-	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not slow and not gpu"
+	$(PYTEST) -n $(JOBS) --dist loadgroup --durations=25 -m "not slow and not gpu"
 
 test-slow: setup-dev
 	$(PYTEST) -m "slow"

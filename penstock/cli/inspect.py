@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from penstock.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from penstock.events.inspection import Inspection, StreamContent
+    from penstock.stream.trigger_map import TriggerMap
 
 __all__ = ["inspect"]
 
@@ -27,8 +29,11 @@ _KINDS = {"dump": "events", "raw": "raw messages", "pickles": "pickles", None: "
 @click.option(
     "--events", "out", type=click.Path(path_type=Path), default=None, help="Write the events into one capture, as replays read it; raw too."
 )
+@click.option(
+    "--map", "trigger_map", type=click.Path(path_type=Path), default=None, help="Trigger map (JSON) by which raw messages make events."
+)
 @json_option
-def inspect(files: tuple[str, ...], experiment: Path | None, out: Path | None, as_json: bool) -> None:
+def inspect(files: tuple[str, ...], experiment: Path | None, out: Path | None, trigger_map: Path | None, as_json: bool) -> None:
     """Say what is in captures: files, streams, messages, shapes, rates, and what is missing or damaged.
 
     A number stands for that run of the nearest experiment.toml. The exit code is 1 where something cannot be read; streams that are
@@ -37,10 +42,11 @@ def inspect(files: tuple[str, ...], experiment: Path | None, out: Path | None, a
     from penstock.events.inspection import inspect_captures, write_events
 
     paths = _paths(files, experiment)
-    found = inspect_captures(paths)
+    mapping = _read_map(trigger_map)
+    found = inspect_captures(paths, mapping)
     written = 0
     if out is not None:
-        written = write_events(paths, out)
+        written = write_events(paths, out, mapping)
     if as_json:
         print_json(found.as_json())
     else:
@@ -48,6 +54,18 @@ def inspect(files: tuple[str, ...], experiment: Path | None, out: Path | None, a
     if out is not None:
         click.echo(f"wrote {out}: {written:,} events", err=True)
     sys.exit(0 if found.whole else 1)
+
+
+def _read_map(path: Path | None) -> TriggerMap | None:
+    from penstock.stream.trigger_map import TriggerMap
+
+    if path is None:
+        return None
+    try:
+        found = TriggerMap.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: no trigger map can be read from it ({error}).") from error
+    return found.wrapped()
 
 
 def _paths(files: tuple[str, ...], experiment: Path | None) -> list[Path]:

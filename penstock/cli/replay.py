@@ -224,6 +224,7 @@ def _replay_once(job: ReplayJob, processes: int, serving: _Serving, snapshot: Pa
 
                 for where, reason in write_snapshot(run.reducer.publish or {}, snapshot).items():
                     click.echo(f"Warning: {where} is not in the snapshot: {reason}", err=True)
+        run.reducer.close()
     except (WorkerFailed, ReducerFailed) as error:
         click.echo(error.text, err=True)
         click.echo(f"Error: {error}", err=True)

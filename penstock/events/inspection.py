@@ -16,6 +16,7 @@ from penstock.events.sources import EventSource, open_files, problems_of
 from penstock.formats.captures import CaptureFile, CaptureWriter, Damage, Kind, RawCapture, kind_of
 from penstock.stream.models import StreamData
 from penstock.stream.protocols import Parse, by_typ, sniff
+from penstock.stream.trigger_map import TriggerMap
 
 __all__ = ["FileContent", "Inspection", "StreamContent", "inspect_captures", "write_events"]
 
@@ -129,7 +130,7 @@ class Inspection:
         return told
 
 
-def inspect_captures(paths: Sequence[Path]) -> Inspection:
+def inspect_captures(paths: Sequence[Path], trigger_map: TriggerMap | None = None) -> Inspection:
     """Read captures through, every message of them. Pixels and samples are not looked at.
 
     Files that cannot be read or joined are part of the answer, and raise nothing.
@@ -139,7 +140,7 @@ def inspect_captures(paths: Sequence[Path]) -> Inspection:
         found.fault = "a file cannot be read."
         return found
     try:
-        with open_files(paths) as source:
+        with open_files(paths, trigger_map) as source:
             _look_through(found, source)
     except PenstockError as error:
         found.fault = str(error)
@@ -234,7 +235,7 @@ class _Look:
                 content.forms.append(form)
 
 
-def write_events(paths: Sequence[Path], out: Path) -> int:
+def write_events(paths: Sequence[Path], out: Path, trigger_map: TriggerMap | None = None) -> int:
     """Write the events of captures, joined, into one capture of events; how many.
 
     Raises
@@ -249,7 +250,7 @@ def write_events(paths: Sequence[Path], out: Path) -> int:
     part = out.with_name(f".part-{out.name}")
     part.unlink(missing_ok=True)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with open_files(paths) as source, CaptureWriter(part) as writer:
+    with open_files(paths, trigger_map) as source, CaptureWriter(part) as writer:
         for position in range(len(source)):
             writer.write(source.event(position))
         n_events = len(source)

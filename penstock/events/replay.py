@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from pickle import loads
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from penstock.core.canonical import Json
 from penstock.core.errors import ConfigError
 from penstock.events.board import ParameterBoard
 from penstock.events.reducing import UserReducer
-from penstock.events.sources import EventSource, Streamed, problems_of
+from penstock.events.sources import EventSource, Listed, Streamed, problems_of
 from penstock.events.user_code import described_parameters, load_class
 from penstock.events.workers import Mapped, Mapper, WorkerFailed, worker_name
 from penstock.stream.models import EventData
@@ -148,7 +149,10 @@ class Replay:
             return self.report
         from penstock.events._processes import Crew
 
-        with Crew(self.job, self.processes, self.board.values) as crew, self._source() as source:
+        source = self._source()
+        # A capture travels with its index, so that it is not looked through again in each process.
+        opened = self.job.open_source if isinstance(source, Listed) else partial(_handed_on, source)
+        with source, Crew(replace(self.job, open_source=opened), self.processes, self.board.values) as crew:
             self.report.problems = problems_of(source)
             numbers, times = source.numbers.tolist(), _times(source.created_at)
             for position, number in enumerate(numbers):
@@ -243,6 +247,10 @@ class Replay:
 
     def _end(self) -> None:
         self.reducer.finish()
+
+
+def _handed_on(source: EventSource) -> EventSource:
+    return source
 
 
 def _times(created_at: NDArray[np.int64]) -> list[int | None]:

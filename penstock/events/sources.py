@@ -21,6 +21,7 @@ from penstock.stream.build import EventBuilder, build_from_raw
 from penstock.stream.capture import Capture, JoinedCapture, open_captures
 from penstock.stream.models import EventData, merge_parts
 from penstock.stream.protocols import PROTOCOLS, by_name, sniff
+from penstock.stream.trigger_map import TriggerMap
 
 __all__ = ["EventSource", "Listed", "Streamed", "open_files", "open_user_source", "problems_of", "save_event", "stream_name"]
 
@@ -68,10 +69,15 @@ class Listed:
         return self._events[position]
 
 
-def open_files(files: Sequence[Path]) -> EventSource:
+def open_files(files: Sequence[Path], trigger_map: TriggerMap | None = None) -> EventSource:
     """The events of capture files, joined on event number; of raw captures, built from their messages.
 
     A raw capture holds one stream, which is named like its file (``xrd.cbors``: ``xrd``); its protocol is recognised.
+
+    Parameters
+    ----------
+    trigger_map
+        Says which frames of raw captures make an event; without it, frames of the same number do.
 
     Raises
     ------
@@ -82,7 +88,9 @@ def open_files(files: Sequence[Path]) -> EventSource:
     if not kinds:
         raise ConfigError("no capture files are given.")
     if set(kinds.values()) == {"raw"}:
-        return _built(files)
+        return _built(files, trigger_map)
+    if trigger_map is not None:
+        raise ConfigError("a trigger map says how raw messages make events; these captures hold events already. Leave it out.")
     if "raw" in kinds.values():
         raw = ", ".join(path.name for path, kind in kinds.items() if kind == "raw")
         raise ConfigError(
@@ -108,12 +116,12 @@ def problems_of(source: EventSource) -> dict[str, int]:
     return problems
 
 
-def _built(files: Sequence[Path]) -> Listed:
+def _built(files: Sequence[Path], trigger_map: TriggerMap | None) -> Listed:
     captures = {stream_name(path): RawCapture(path) for path in files}
     if len(captures) < len(files):
         raise ConfigError(f"raw captures {', '.join(p.name for p in files)}: two of them name the same stream. Rename one.")
     assemblers = {name: by_name(_protocol(capture)).new_assembler() for name, capture in captures.items()}
-    builder = EventBuilder(captures)
+    builder = EventBuilder(captures, trigger_map=trigger_map)
     events = list(build_from_raw(captures, assemblers, builder))
     problems = {
         f"stream {name!r}: {reason}": n for name, tally in builder.report.streams.items() for reason, n in tally.counts.items() if n

@@ -18,6 +18,8 @@ from tpc_spyral import SpyralReport
 
 from penstock.simulate.score_fits import score_fits
 
+pytestmark = pytest.mark.slow
+
 SMALL = fits.Sets(
     timing=RunSet("timing", (1,), 3, seed=11, compression="none"),
     warmup=RunSet("timing", (1,), 3, seed=11, compression="none"),

@@ -6,6 +6,7 @@ import limits
 import pytest
 
 
+@pytest.mark.slow
 def test_every_limit_has_a_figure(capsys: pytest.CaptureFixture[str]) -> None:
     limits.main(["--seconds", "0.001"])
 

@@ -8,6 +8,8 @@ import pytest
 import tpc
 from tpc_data import RunSet, read_truth
 
+pytestmark = pytest.mark.slow
+
 SMALL = tpc.Sets(
     timing=RunSet("timing", (1,), 6, seed=11, compression="none"),
     warmup=RunSet("warmup", (1,), 6, seed=11, compression="none"),

@@ -170,3 +170,45 @@ def test_raw_and_dumped_captures_do_not_go_together(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "Turn raw captures into events first with: penstock inspect FILE --events OUT.cbors" in result.stdout
+
+
+def raw_images(folder: Path) -> Path:
+    """Raw messages of the images alone."""
+    return next(path for path in run(folder, layout="raw") if "xrd" in path.name)
+
+
+def test_a_trigger_map_says_which_raw_frames_make_an_event(tmp_path: Path) -> None:
+    images = raw_images(tmp_path)
+    cells = [[{"constraint": k}] if k % 2 else None for k in range(2 * POINTS)]
+    (tmp_path / "map.json").write_text(json.dumps({"parts": {"scan": {"xrd": cells}}, "sequence": ["scan"]}))
+
+    done = called(images, "--map", tmp_path / "map.json", "--events", tmp_path / "events.cbors")
+
+    assert done.exit_code == 0, done.output
+    with open_files([tmp_path / "events.cbors"]) as source:
+        frames = {int(n): source.event(i).streams["xrd"].frames[0] for i, n in enumerate(source.numbers)}
+    headers = {number: json.loads(bytes(frame)) for number, frame in frames.items()}
+    assert [number for number, header in headers.items() if header["htype"] == "image"] == list(range(2, 2 * POINTS + 1, 2))
+    assert [header["frame"] for header in headers.values() if header["htype"] == "image"] == list(range(POINTS))
+    assert (headers[0]["htype"], headers[2 * POINTS + 1]["htype"]) == ("header", "series_end")
+
+
+@pytest.mark.parametrize(
+    "content, message", [("{", "no trigger map can be read"), ('{"parts": {}}', "map"), (None, "no trigger map can be read")]
+)
+def test_a_file_that_is_no_trigger_map_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "map.json").write_text(content)
+
+    done = called(raw_images(tmp_path), "--map", tmp_path / "map.json")
+
+    assert isinstance(done.exception, ConfigError)
+    assert message in str(done.exception)
+
+
+def test_a_trigger_map_does_not_go_with_events(tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text(json.dumps({"parts": {"scan": {"xrd": [[{"constraint": 0}]]}}, "sequence": ["scan"]}))
+
+    done = called(*run(tmp_path), "--map", tmp_path / "map.json")
+
+    assert "these captures hold events already" in done.output + str(done.exception)

@@ -33,6 +33,8 @@ executor = "inline"
 """
 
 
+LONG = {"how-to/fit-tracks.md", "how-to/daq-files.md", "how-to/find-lost-tracks.md", "how-to/calibrate.md", "how-to/spyral-phases.md"}
+"""Pages whose commands take a quarter of a minute and more; `make test-slow` runs them."""
 NEED_SERVER = ("how-to/prefect-ui.md",)
 """Pages whose commands talk to a Prefect server; tests/flows/test_process.py runs them."""
 
@@ -122,7 +124,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(f"{path.read_text()}\n{text}" if added else text)
 
 
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] if page in LONG else []) for page in pages()])
 def test_a_page_does_what_it_says(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page in NEED_SERVER:
         pytest.skip("needs a Prefect server")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import pickle
 import textwrap
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,7 +128,9 @@ class CrewHere(Crew):
             mapper = Mapper(load_class(job.worker, job.folder, "process_event"), indices, job.n_workers, parameters, job.on_error)
             keeper, (listening, _telling) = RecordKeeper(), multiprocessing.Pipe()
             with heard_by(keeper):
-                self.batches = [batch[:] for batch in _processes._batches(mapper, job, listening, keeper)]
+                # A process has a source of its own.
+                sent = replace(job, open_source=lambda: pickle.loads(pickle.dumps(job.open_source())))
+                self.batches = [batch[:] for batch in _processes._batches(mapper, sent, listening, keeper)]
             self._waiting.append(deque(item for batch in self.batches for item in batch))
             self._mappers.append(mapper)
 
