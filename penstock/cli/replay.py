@@ -18,7 +18,8 @@ from penstock.cli._options import json_option, print_json
 from penstock.core.errors import ConfigError, PenstockError
 
 if TYPE_CHECKING:
-    from penstock.events.replay import Replay, ReplayJob
+    from penstock.events.job import ReplayJob
+    from penstock.events.replay import Replay
     from penstock.events.request import ReplayRequest
 
 __all__ = ["replay"]
@@ -93,8 +94,8 @@ def replay(
     processes there are. LOG_LEVEL in the environment sets what is logged (DEBUG, INFO, WARNING, ERROR). An event at which the code
     raises ends the replay, and is saved as a capture of its own.
     """
+    from penstock.events.job import ReplayJob
     from penstock.events.parameter_files import read_parameters
-    from penstock.events.replay import ReplayJob
     from penstock.events.sources import open_files, open_user_source
 
     files = [*first, *more]

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from penstock.core.errors import PenstockError
-from penstock.events.replay import ReplayJob
+from penstock.events.job import ReplayJob
 from penstock.events.user_code import load_class
 from penstock.events.workers import Mapped, Mapper, WorkerFailed
 from penstock.stream.parameters import WorkParameter

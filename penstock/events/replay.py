@@ -6,10 +6,9 @@ The reducer gets results in the order of events whatever the processes are, so a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from pickle import loads
 from typing import TYPE_CHECKING
 
@@ -19,49 +18,19 @@ from numpy.typing import NDArray
 from penstock.core.canonical import Json
 from penstock.core.errors import ConfigError
 from penstock.events.board import ParameterBoard
+from penstock.events.job import ReplayJob
 from penstock.events.reducing import UserReducer
 from penstock.events.sources import EventSource, Listed, Streamed, problems_of
-from penstock.events.user_code import described_parameters, load_class
+from penstock.events.user_code import described_parameters
 from penstock.events.workers import Mapped, Mapper, WorkerFailed, worker_name
 from penstock.stream.models import EventData
 
 if TYPE_CHECKING:
     from penstock.stream.parameters import WorkParameter
 
-__all__ = ["Replay", "ReplayJob", "ReplayReport", "targets"]
+__all__ = ["Replay", "ReplayReport", "targets"]
 
 logger = logging.getLogger("penstock.replay")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayJob:
-    """What a replay is of.
-
-    Attributes
-    ----------
-    worker, reducer
-        Classes, ``module.path:Class``.
-    folder
-        Where a user's modules lie.
-    open_source
-        Opens the events; called once in each process, so it must be picklable for more than one.
-    n_workers
-        Virtual workers.
-    on_error
-        "fail" ends the replay at the first event whose worker raises; "reject" counts it and goes on.
-    """
-
-    worker: str
-    reducer: str
-    folder: Path
-    open_source: Callable[[], EventSource | Streamed]
-    parameters: Mapping[str, bytes] = field(default_factory=dict)
-    n_workers: int = 2
-    on_error: str = "fail"
-
-    def classes(self) -> tuple[type, type]:
-        """Both classes, imported."""
-        return load_class(self.worker, self.folder, "process_event"), load_class(self.reducer, self.folder, "process_result")
 
 
 @dataclass(slots=True)

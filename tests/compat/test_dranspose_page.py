@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 from penstock.compat.dranspose import install
+from penstock.events.job import ReplayJob
 from penstock.events.reducing import ReducerFailed
-from penstock.events.replay import Replay, ReplayJob, Streamed
+from penstock.events.replay import Replay
+from penstock.events.sources import Streamed
 from penstock.events.user_code import load_class
 from penstock.stream.models import EventData, ResultData, StreamData
 from penstock.stream.parameters import WorkParameter

@@ -33,8 +33,27 @@ executor = "inline"
 """
 
 
-LONG = {"how-to/fit-tracks.md", "how-to/daq-files.md", "how-to/find-lost-tracks.md", "how-to/calibrate.md", "how-to/spyral-phases.md"}
-"""Pages whose commands take a quarter of a minute and more; `make test-slow` runs them."""
+LONG = {
+    "tutorial/first-evening.md",
+    "tutorial/extend.md",
+    *(
+        f"how-to/{name}.md"
+        for name in (
+            "calibrate",
+            "coming-from-spyral",
+            "compare-runs",
+            "daq-files",
+            "dask-cluster",
+            "draw-a-gate",
+            "find-lost-tracks",
+            "fit-tracks",
+            "own-pad-maps",
+            "spyral-phases",
+            "tune-a-parameter",
+        )
+    ),
+}
+"""Pages whose commands take ten seconds and more; `make test-slow` runs them."""
 NEED_SERVER = ("how-to/prefect-ui.md",)
 """Pages whose commands talk to a Prefect server; tests/flows/test_process.py runs them."""
 

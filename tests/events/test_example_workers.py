@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from penstock.core.errors import ConfigError
+from penstock.events.job import ReplayJob
 from penstock.events.reducing import ReducerFailed
-from penstock.events.replay import Replay, ReplayJob
+from penstock.events.replay import Replay
 from penstock.events.workers import ResultNotSent, WorkerFailed
 
 HERE = Path(__file__).parent

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from penstock.core.errors import ConfigError
+from penstock.events.job import ReplayJob
 from penstock.events.reducing import ReducerFailed
-from penstock.events.replay import Replay, ReplayJob, targets
+from penstock.events.replay import Replay, targets
 from penstock.events.sources import Listed, Streamed, open_files
 from penstock.events.workers import ResultNotSent, WorkerFailed
 from penstock.formats.captures import CaptureWriter

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from penstock.events import _processes
 from penstock.events._processes import Crew, RecordKeeper
-from penstock.events.replay import Replay, ReplayJob
+from penstock.events.job import ReplayJob
+from penstock.events.replay import Replay
 from penstock.events.sources import open_files
 from penstock.events.user_code import load_class
 from penstock.events.workers import Mapper
