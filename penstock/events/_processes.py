@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from typing import Any, Self
 
 from penstock.core.errors import PenstockError
@@ -61,7 +62,7 @@ class Crew:
 
     def __init__(self, job: ReplayJob, processes: int, parameters: Mapping[str, WorkParameter]) -> None:
         self._job = job
-        context = multiprocessing.get_context("spawn")
+        context = _fork_server()
         self._connections: list[Connection] = []
         self._members = []
         self._waiting: list[deque[Item]] = [deque() for _ in range(processes)]
@@ -134,6 +135,13 @@ class Crew:
         if isinstance(found, PenstockError):
             raise found
         return found
+
+
+def _fork_server() -> ForkServerContext:
+    """Processes are forked from one that has imported what all need, which takes half the time that each needs to import it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__, "penstock.compat.dranspose", "penstock.compat.azint"])
+    return context
 
 
 def _work(connection: Connection, job: ReplayJob, indices: tuple[int, ...], parameters: dict[str, WorkParameter], level: int) -> None:
