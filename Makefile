@@ -1,6 +1,7 @@
 # make demo   set up, simulate three runs, process them, draw; again: nothing is computed twice (FAMILY=events: of event streams)
 # make test   set up, run the tests
 # make check  formatter, linter, types, import contracts
+# make images [IMAGES="tpc flows"], make containers-test   build the container images; run them (Docker or podman)
 # make docs   build the documentation into site/
 # make bench FAMILY=tpc   side-by-side figures against the peers (make peers sets those up)
 
@@ -9,13 +10,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FAMILY ?= tpc
 SET ?=
+IMAGES ?=
 PYTEST ?= $(BIN)/python -m pytest
 JOBS ?= 2
+SYSTEM ?= postgresql
 
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: setup setup-dev demo test test-slow check docs bench peers screenshots notebook clean
+.PHONY: setup setup-dev system demo test test-slow images containers-test check docs bench peers screenshots clean
 
 setup: $(VENV)/.base
 
@@ -23,21 +26,38 @@ setup-dev: $(VENV)/.dev
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
 	@touch $@
 
 demo: setup
 	@$(BIN)/penstock demo $(FAMILY) $(foreach item,$(SET),--set $(item))
 
-test: setup-dev
-	$(PYTEST) -n $(JOBS) --dist loadgroup --durations=25 -m "not slow and not gpu"
+# Programs that tests start for real, from Debian's packages where they can be installed; without them these tests skip.
+system: $(VENV)/.system
 
-test-slow: setup-dev
+$(VENV)/.system: $(VENV)/.base
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && [ -z "$$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ]; then \
+	  mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf && \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(SYSTEM) >/dev/null; fi
+	@touch $@
+
+test: setup-dev system
+	$(PYTEST) -n $(JOBS) --dist loadgroup --durations=25 -m "not slow and not gpu and not containers"
+
+test-slow: setup-dev system
 	$(PYTEST) -m "slow"
+
+images:
+	containers/build.sh $(IMAGES)
+
+containers-test: setup-dev
+	containers/build.sh tpc events flows gpu-cpu
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docker]"
+	CONTAINER_IMAGES=built $(PYTEST) -m containers tests/containers
 
 check: setup-dev
 	$(BIN)/ruff format --check .

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from penstock.cli import cli
 from penstock.cli.stages import parameter_rows
 from penstock.config import Resources, load_registry
+from penstock.config._columns import ColumnSection
 from penstock.config._experiment import _Experiment, _Plugins, _Store, _Tables
 from penstock.core.schema import Column, Records
 from penstock.core.stage import Stage
@@ -173,6 +174,7 @@ def _unit(name: str) -> str:
 
 
 _MAKERS: dict[str, Callable[[], Iterator[str]]] = {
+    "columns": lambda: _fields(ColumnSection),
     "commands": _commands,
     "decisions": _decisions,
     "experiment": lambda: _fields(_Experiment),

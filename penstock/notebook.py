@@ -16,7 +16,6 @@ from penstock.core.schema import EVENTS, Records
 from penstock.core.selection import EventSelection, RunRange
 from penstock.core.stage import load_dotted
 from penstock.execute import Planner, Quiet, Request, RunReport
-from penstock.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +36,7 @@ class OpenExperiment:
 
     def __init__(self, path: Path | str, *, preset: str | None = None) -> None:
         self.experiment: Experiment = load_experiment(Path(path), preset=preset)
-        self.store = Store(self.experiment.store_path, index=self.experiment.index_path)
+        self.store = self.experiment.open_store()
 
     def __repr__(self) -> str:
         found = self.experiment.instrument.find_runs(self.experiment.raw)
@@ -74,10 +73,10 @@ class OpenExperiment:
             return run(self.experiment, self.store, request, watcher=bars, resources=resources)
 
     def runs(self, runs: int | str = "all", *, params: Mapping[str, Any] | None = None) -> RunTable:
-        """The run table: a row a run, a column a stage."""
+        """The run table: a row a run, a column a stage, and those of ``[columns]``."""
         from penstock.views.tables import run_table
 
-        return run_table(self.plan(runs, params=params), self.store)
+        return run_table(self.plan(runs, params=params), self.store, columns=self.experiment.columns)
 
     def table(
         self,

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import os
-import ssl
-import tomllib
-from pathlib import Path
-from urllib.parse import urlsplit
+
+from penstock.cli.prefect_api import TIMEOUT_S, ask_prefect, prefect_setting
 
 __all__ = ["api_is_configured", "api_is_reachable", "api_url"]
-
-TIMEOUT_S = 3.0
 
 
 def api_url() -> str | None:
     """The API that Prefect would use: ``PREFECT_API_URL``, else that of the active profile; None without."""
-    return os.environ.get("PREFECT_API_URL") or _profile_url()
+    return prefect_setting("PREFECT_API_URL")
 
 
 def api_is_configured() -> bool:
@@ -29,31 +24,8 @@ def api_is_reachable(timeout_s: float = TIMEOUT_S) -> bool:
     url = api_url()
     if url is None:
         return False
-    parts = urlsplit(url)
-    if parts.hostname is None or parts.scheme not in ("http", "https"):
-        return False
-    connection = (
-        http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_s, context=ssl.create_default_context())
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
-    )
     try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/health")
-        return connection.getresponse().status < http.client.INTERNAL_SERVER_ERROR
-    except (OSError, http.client.HTTPException):
+        status, _ = ask_prefect(url, "/health", login=False, timeout_s=timeout_s)
+    except (OSError, ValueError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
-
-
-def _profile_url() -> str | None:
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, tomllib.TOMLDecodeError):
-        # Prefect itself tells about a profile file that it cannot read.
-        return None
-    active = os.environ.get("PREFECT_PROFILE", content.get("active", ""))
-    url = content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
-    return str(url) if url else None
+    return status < http.client.INTERNAL_SERVER_ERROR

@@ -11,7 +11,8 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Cancelled, Completed, Failed
 
 from penstock.config import Experiment, Resources
@@ -34,6 +36,7 @@ from penstock.core.selection import spans
 from penstock.execute import Inline, Quiet, Request, RunReport, Session, StepResult, Watcher, prepare, session
 from penstock.store import Store
 from penstock_flows._board import Board
+from penstock_flows._console import outlive_reader
 from penstock_flows._progress import Progress
 from penstock_flows._tables import count_plan, count_results, failure_message
 from penstock_tasks import Work, task_of
@@ -44,13 +47,15 @@ POLL_S = 0.2
 """How long the flow waits before it looks at the stop flag again, in seconds."""
 
 ASK_S = 3.0
-"""How often the API is asked whether the flow run is being cancelled, in seconds."""
+"""How often the API is told the progress and asked whether the flow run is being cancelled, in seconds."""
 
 GRACE_S = 20.0
 """How long a cancelled flow waits for its tasks; Prefect's worker kills after 30, in seconds."""
 
 MOST_SUBJECTS = 100
 """More subjects than this are shared out over sub-flows."""
+
+_CANCELLED = "cancelled; what was committed stays"
 
 StepTask = PrefectFuture[Any]
 
@@ -75,26 +80,33 @@ class Job:
 
     def conduct(self) -> State[Any]:
         """Bring every wanted result up to date, as the body of a flow; the state that the flow run ends in."""
+        if _has_supervisor():
+            outlive_reader()
         experiment = replace(self.experiment, resources=self.resources)
         board = Board(experiment, self.store)
         progress = Progress(self.watcher)
         try:
             rows = prepare(experiment, self.store, self.request, progress)
             get_run_logger().info("Plan: %s", count_plan(rows))
-            board.show_plan(rows)
+            with _even_if_away():
+                board.show_plan(rows)
             with session(experiment, self.store, rows, progress, self.stop) as current:
                 crew = _Crew(Work(rows, current), board, progress)
                 try:
                     crew.run(rows)
                 finally:
                     self.report = RunReport(tuple(r for row in rows if (r := crew.work.results.get((row.run, row.stage.name)))))
-                    self._publish(board, progress, rows)
+                    with _even_if_away():
+                        self._publish(board, progress, rows)
         except RunCancelled as error:
             return Cancelled(message=str(error))
-        except (KeyboardInterrupt, TerminationSignal) as error:
-            if isinstance(error, TerminationSignal) and _has_supervisor():
-                raise
-            return Cancelled(message=f"{type(error).__name__}: what was committed stays")
+        except KeyboardInterrupt:
+            return Cancelled(message=_CANCELLED)
+        except TerminationSignal:
+            if not _has_supervisor():
+                return Cancelled(message=_CANCELLED)
+            _say_cancelled()
+            raise
         if not self.report.ok:
             return Failed(message=failure_message(self.report.results))
         return Completed(message=count_results(self.report.results))
@@ -148,7 +160,7 @@ class _Crew:
 
         Flow(process_part, name="process-part", flow_run_name="runs {runs}", persist_result=False)(label, return_state=True)
         if self._session.stop.is_set():
-            raise RunCancelled("cancelled; what was committed stays")
+            raise RunCancelled(_CANCELLED)
 
     def _drive(self, chains: list[list[PlanRow]]) -> None:
         waiting = deque(deque(chain) for chain in chains)
@@ -160,7 +172,7 @@ class _Crew:
         try:
             while waiting or active:
                 if self._session.stop.is_set():
-                    raise RunCancelled("cancelled; what was committed stays")
+                    raise RunCancelled(_CANCELLED)
                 while waiting and len(active) < limit:
                     chain = waiting.popleft()
                     future = self._submit(chain[0], futures)
@@ -188,7 +200,8 @@ class _Crew:
         sources = self._session.experiment.pipeline.bindings[row.stage.name].values()
         before = [futures[row.run, s] for s in sources if s is not None and (row.run, s) in futures]
         done = [f for f in before if not f.state.is_cancelled()]
-        future: StepTask = task_of(row.stage).submit(row.run, self.work, return_state=False, wait_for=[allow_failure(f) for f in done])
+        task = task_of(row.stage, self._session.places[row.stage.name].lane)
+        future: StepTask = task.submit(row.run, self.work, return_state=False, wait_for=[allow_failure(f) for f in done])
         futures[row.run, row.stage.name] = future
         return future
 
@@ -200,19 +213,44 @@ class _Crew:
             self.work.enter(StepResult(row.run, row.stage.name, row.key, StepState.FAILED, error=why))
 
     def _tick(self) -> None:
-        """Tell the progress, and hear of cancelling from the UI; an API that is away for a moment stops nothing."""
-        try:
-            self._board.show_progress(self._progress.fraction)
-            if time.monotonic() - self._asked < ASK_S:
-                return
-            self._asked = time.monotonic()
-            with get_client(sync_client=True) as client:
-                state = client.read_flow_run(UUID(flow_run.root_flow_run_id)).state
-        except httpx.HTTPError as error:
-            get_run_logger().warning("the Prefect API did not take the progress: %s", error)
+        """Now and then tell the progress and hear of cancelling from the UI. Asked once: retries would hold up the work for a minute."""
+        if time.monotonic() - self._asked < ASK_S:
             return
-        if state is not None and (state.is_cancelling() or state.is_cancelled()):
-            self._session.stop.set()
+        with _even_if_away(), temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            self._board.show_progress(self._progress.fraction)
+            if _is_being_cancelled():
+                self._session.stop.set()
+        self._asked = time.monotonic()
+
+
+@contextmanager
+def _even_if_away() -> Iterator[None]:
+    """An API that is away for a moment stops nothing: it only shows what the store holds."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the Prefect API did not take what was to be shown: %s", error)
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody has cancelled this flow run, says the API."""
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(UUID(flow_run.root_flow_run_id)).state
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
+
+
+def _say_cancelled() -> None:
+    """Tell the API that a flow run that somebody cancels has ended; a signal for another reason is no cancelling.
+
+    The worker that sent the signal says so too, but seconds later: it asks every three seconds whether the process has
+    gone, and starts another one for hooks first.
+    """
+    try:
+        if _is_being_cancelled():
+            with get_client(sync_client=True) as client:
+                client.set_flow_run_state(UUID(flow_run.root_flow_run_id), Cancelled(message=_CANCELLED), force=True)
+    except httpx.HTTPError as error:
+        get_run_logger().warning("the Prefect API did not take the end of the flow run: %s", error)
 
 
 def _has_supervisor() -> bool:

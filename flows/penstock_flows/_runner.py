@@ -39,6 +39,9 @@ def run_under_prefect(
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    from penstock_flows.login import check_login
+
+    check_login()
     from prefect import Flow
     from prefect.client.schemas.objects import State
 
@@ -57,6 +60,7 @@ def run_under_prefect(
         retry_failed=request.retry_failed,
         executor=resources.executor,
         workers=resources.workers,
+        cpu_fallback=resources.cpu_fallback,
     )
     job = Job(experiment, store, request, resources, watcher or Quiet(), stop or threading.Event())
     raised: list[PenstockError] = []
@@ -81,9 +85,7 @@ def run_under_prefect(
 
 def _quieten_console() -> None:
     """Leave standard error to the progress bars; the API still gets every line."""
-    from prefect.logging.handlers import PrefectConsoleHandler
+    from penstock_flows._console import console_handlers
 
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs", ""):
-        for handler in logging.getLogger(name).handlers:
-            if isinstance(handler, PrefectConsoleHandler):
-                handler.setLevel(logging.WARNING)
+    for handler in console_handlers():
+        handler.setLevel(logging.WARNING)

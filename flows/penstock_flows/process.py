@@ -14,20 +14,22 @@ from penstock.config import Experiment, Resources, load_experiment
 from penstock.core.errors import ConfigError
 from penstock.core.selection import RunRange
 from penstock.execute import Request
-from penstock.store import Store
 from penstock.tpc.request import ProcessRequest
 from penstock_flows._job import Job
 
-__all__ = ["process", "request_of", "resources_of", "run_name"]
+__all__ = ["THREADS", "bring_up_to_date", "name_of", "process", "request_of", "resources_of", "run_name", "title"]
 
 
 def run_name() -> str:
     """The name of the flow run that begins: ``attpc e20009 runs 94-110 default 4f2k9cqx7d``."""
-    request = ProcessRequest.model_validate(flow_run.parameters["request"])
+    return name_of(ProcessRequest.model_validate(flow_run.parameters["request"]))
+
+
+def name_of(request: ProcessRequest) -> str:
+    """The name of a flow run for a request; of one whose experiment cannot be loaded too, for the flow itself fails with that error."""
     try:
         experiment = load_experiment(Path(request.experiment), preset=request.preset)
     except ConfigError:
-        # The flow itself will fail with this error; its name must not.
         return f"{Path(request.experiment).stem} runs {request.runs}"
     return title(experiment, request)
 
@@ -45,21 +47,26 @@ def request_of(request: ProcessRequest) -> Request:
 
 def resources_of(request: ProcessRequest, experiment: Experiment) -> Resources:
     """The experiment's resources with those of the request."""
-    wanted = {"executor": request.executor, "workers": request.workers}
+    wanted = {"executor": request.executor, "workers": request.workers, "cpu_fallback": request.cpu_fallback or None}
     return experiment.resources.model_copy(update={name: value for name, value in wanted.items() if value is not None})
 
 
-_THREADS: Any = ThreadPoolTaskRunner()
+def bring_up_to_date(request: ProcessRequest) -> State[Any]:
+    """The body of a flow: compute what is not current; the state that the flow run ends in."""
+    experiment = load_experiment(Path(request.experiment), preset=request.preset)
+    with experiment.open_store() as store:
+        return Job(experiment, store, request_of(request), resources_of(request, experiment)).conduct()
+
+
+THREADS: Any = ThreadPoolTaskRunner()
 """Threads, because Dask does the work; `Any` because Prefect declares runners invariant in their futures."""
 
 
-@flow(name="process", flow_run_name=run_name, task_runner=_THREADS, persist_result=False, retries=0)
+@flow(name="process", flow_run_name=run_name, task_runner=THREADS, persist_result=False, retries=0)
 def process(request: ProcessRequest) -> State[Any]:
     """Compute what is not current for the runs asked for, one task for each run and stage.
 
     Shows its progress, the plan before, the run table after and a figure for each stage as artifacts. A run that fails
     fails alone; the flow run then ends Failed and its run table says which and why.
     """
-    experiment = load_experiment(Path(request.experiment), preset=request.preset)
-    with Store(experiment.store_path, index=experiment.index_path) as store:
-        return Job(experiment, store, request_of(request), resources_of(request, experiment)).conduct()
+    return bring_up_to_date(request)

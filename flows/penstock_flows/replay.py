@@ -14,7 +14,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from penstock.core.plan import State as StepState
 from penstock.events.request import ReplayRequest
 from penstock.instruments.captures.adhoc import copy_out, replay_experiment
-from penstock.store import Store
 from penstock_flows._job import Job
 
 __all__ = ["replay", "run_name"]
@@ -38,7 +37,7 @@ def replay(request: ReplayRequest) -> State[Any]:
     Events go to virtual workers by number and results to the reducer in the order of events, so a result that is current is the
     same as a new one would be.
     """
-    with replay_experiment(request) as (experiment, wanted), Store(experiment.store_path) as store:
+    with replay_experiment(request) as (experiment, wanted), experiment.open_store() as store:
         job = Job(experiment, store, wanted, experiment.resources)
         state = job.conduct()
         if job.report is not None and request.output:

@@ -43,6 +43,8 @@ def server_environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # SQLite takes one writer at a time; who waits longer than that is sent away with 503.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "30",
         "DO_NOT_TRACK": "1",
     }
 

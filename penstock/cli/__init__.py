@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 import click
 
 from penstock.core.errors import ConfigError, PenstockError, RunCancelled, nearest
+from penstock.core.extras import missing_extra
 from penstock.core.stage import load_dotted
 
 __all__ = ["cli", "main"]
@@ -34,6 +35,9 @@ _COMMANDS = {
     "import-spyral": ("penstock.cli.import_spyral:import_spyral", "Settings and results of Spyral."),
     "stages": ("penstock.cli.stages:stages", "Registered stages, plug-ins, and the lock."),
     "view": ("penstock.cli.view:view", "A figure of an event, a pad or a run."),
+    "cluster": ("penstock.cli.cluster:cluster", "Jobs of a batch system that compute."),
+    "certs": ("penstock.cli.certs:certs", "Certificates and keys of a site."),
+    "metrics": ("penstock.cli.metrics:metrics", "Numbers for Prometheus."),
     "doctor": ("penstock.cli.doctor:doctor", "What is missing on this machine."),
 }
 
@@ -97,6 +101,11 @@ def main() -> None:
     except PenstockError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        click.echo(f"Error: {missing}", err=True)
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

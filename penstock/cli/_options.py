@@ -22,7 +22,6 @@ __all__ = [
     "json_option",
     "load_runner",
     "nearest_experiment",
-    "open_experiment_store",
     "open_store",
     "print_json",
     "print_table",
@@ -70,11 +69,6 @@ def nearest_experiment(path: Path | None, preset: str | None = None) -> Experime
     return load_experiment(found, preset=preset)
 
 
-def open_experiment_store(experiment: Experiment) -> Store:
-    """The store of an experiment."""
-    return Store(experiment.store_path, index=experiment.index_path)
-
-
 def open_store(path: Path | None) -> Store:
     """The store at `path`, or that of the nearest experiment.toml."""
     if path is not None:
@@ -82,7 +76,7 @@ def open_store(path: Path | None) -> Store:
     found = find_experiment(Path.cwd())
     if found is None:
         raise ConfigError("which store? Name it with --store, or call this below the folder of an experiment.toml.")
-    return open_experiment_store(load_experiment(found))
+    return load_experiment(found).open_store()
 
 
 def load_runner(name: str) -> Any | None:

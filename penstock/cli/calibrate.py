@@ -15,7 +15,6 @@ from penstock.cli._options import (
     experiment_argument,
     json_option,
     nearest_experiment,
-    open_experiment_store,
     print_json,
     print_table,
     to_request,
@@ -76,7 +75,7 @@ def drift(
     resources = loaded.resources.model_copy(update={} if executor is None else {"executor": executor})
     found: dict[int, DriftEdges] = {}
     drawn: dict[int, Path] = {}
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         report = execute(loaded, store, to_request(runs, events, stage.name, overrides), resources, quiet=as_json)
         for result in report.results:
             if result.stage == stage.name and result.state in (State.COMPUTED, State.CURRENT) and result.key is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli._options import json_option, open_experiment_store, print_json
+from penstock.cli._options import json_option, print_json
 from penstock.cli.run import execute
 from penstock.config import Experiment, load_experiment, parse_overrides
 from penstock.core.canonical import Json
@@ -156,7 +156,7 @@ def demo(family: str, folder: Path | None, events: int | None, overrides: tuple[
     wanted.prepare(folder)
     experiment = load_experiment(path)
     request = Request(RunRange("1-3"), overrides=parse_overrides(overrides))
-    with open_experiment_store(experiment) as store:
+    with experiment.open_store() as store:
         report = execute(experiment, store, request, experiment.resources, quiet=as_json)
         figures = _draw(experiment, store, request, folder / "figures")
     if as_json:

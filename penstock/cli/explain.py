@@ -19,7 +19,7 @@ store_option = click.option(
     "store_path",
     type=click.Path(path_type=Path),
     default=None,
-    help="Folder of the store; that of the nearest experiment.toml without.",
+    help="Folder of the store, or s3://bucket/prefix; that of the nearest experiment.toml without.",
 )
 
 

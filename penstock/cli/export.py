@@ -13,7 +13,6 @@ from penstock.cli._options import (
     experiment_argument,
     json_option,
     nearest_experiment,
-    open_experiment_store,
     print_json,
     request_options,
     to_request,
@@ -63,7 +62,7 @@ def export(
     from penstock.formats.spyral.workspace import export_run
 
     loaded = nearest_experiment(experiment, preset)
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         rows = Planner(loaded, store, to_request(runs, events, stages, overrides)).plan()
         missing = [row for row in rows if row.state is not State.CURRENT]
         done = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli._options import experiment_argument, json_option, nearest_experiment, open_experiment_store, print_json, print_table
+from penstock.cli._options import experiment_argument, json_option, nearest_experiment, print_json, print_table
 from penstock.config import parse_overrides
 from penstock.core.errors import ConfigError
 
@@ -58,7 +58,7 @@ def gate(
     symbol = parse_nucleus(particle).symbol
     corners = None if vertices is None else parse_vertices(vertices)
     loaded = nearest_experiment(experiment, preset)
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         plane = read_plane(loaded, store, runs, x=x_column, y=y_column, events=events, overrides=parse_overrides(overrides))
     polygon = _draw_in_window(plane) if corners is None else corners
     file = save_gate(out, particle, polygon, plane, name)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli._options import json_option, open_experiment_store, print_json, print_table
+from penstock.cli._options import json_option, print_json, print_table
 from penstock.cli.run import execute, print_report
 from penstock.config import Resources, load_experiment, load_registry
 from penstock.config.spyral.conversion import Conversion, convert
@@ -106,7 +106,7 @@ def _import_workspace(workspace: Path, path: Path, title: str, runs: str, *, as_
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(workspace_text(workspace.resolve(), path.parent, path.name, title, stages, plugin=plugin), encoding="utf-8")
     experiment = load_experiment(path)
-    with open_experiment_store(experiment) as store:
+    with experiment.open_store() as store:
         report = execute(experiment, store, Request(runs=RunRange(runs)), Resources(executor="inline"), quiet=as_json)
     if as_json:
         print_json({"experiment": str(path), "pipeline": stages, **report.as_json()})

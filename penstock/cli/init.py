@@ -54,7 +54,7 @@ path = "store"           # results, by content; may be shared by a group
 
 # How it is computed. None of this changes a result.
 [resources]
-executor = "local"       # inline, local (worker processes of this machine) or tcp://host:8786
+# executor = "local"     # inline, local (worker processes of this machine) or tcp://host:8786; PENSTOCK_EXECUTOR without
 # workers = 4            # all cores without
 # memory = "4GB"         # limit of one worker
 """

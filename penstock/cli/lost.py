@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from penstock.cli._options import json_option, nearest_experiment, open_experiment_store, print_json
+from penstock.cli._options import json_option, nearest_experiment, print_json
 from penstock.config import parse_overrides
 from penstock.core.errors import ConfigError
 
@@ -31,7 +31,7 @@ def lost(place: tuple[str, ...], preset: str | None, overrides: tuple[str, ...],
 
     path, run, event = _place(place)
     experiment = nearest_experiment(path, preset)
-    with open_experiment_store(experiment) as store:
+    with experiment.open_store() as store:
         fate, chain = find_lost_tracks(experiment, store, run, event, parse_overrides(overrides))
         truth = _truth(list(experiment.instrument.find_runs(experiment.raw)[run].values()))
         true = [] if truth is None else judge_true_tracks(truth[0], fate, chain, truth[1])

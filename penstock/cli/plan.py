@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,14 +12,19 @@ from penstock.cli._options import (
     experiment_argument,
     json_option,
     nearest_experiment,
-    open_experiment_store,
     print_json,
     print_table,
     request_options,
     to_request,
 )
+from penstock.config import Experiment
+from penstock.core.errors import ConfigError
 from penstock.core.plan import PlanRow, State
 from penstock.execute import Planner
+from penstock.store import Store
+
+if TYPE_CHECKING:
+    from penstock.views.tables import RunTable
 
 __all__ = ["plan", "print_plan", "runs"]
 
@@ -35,7 +41,7 @@ def plan(
     Reads the index only; no raw file is opened.
     """
     loaded = nearest_experiment(experiment, preset)
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         rows = Planner(loaded, store, to_request(runs, events, stages, overrides)).plan()
     if as_json:
         print_json([row.as_json() for row in rows])
@@ -53,20 +59,42 @@ def print_plan(rows: list[PlanRow]) -> None:
     click.echo(", ".join(f"{counts[s]} {s}" for s in (State.CURRENT, State.STALE, State.MISSING, State.FAILED)))
 
 
-@click.command(epilog="Example: penstock runs experiment.toml --runs last:50")
+@click.command(epilog="Example: penstock runs experiment.toml --runs last:50 --html run-table.html")
 @experiment_argument
 @request_options
+@click.option("--html", default=None, type=click.Path(path_type=Path, dir_okay=False), help="Write the table to an HTML file too.")
 @json_option
 def runs(
-    experiment: Path | None, runs: str, events: str | None, stages: str, overrides: tuple[str, ...], preset: str | None, as_json: bool
+    experiment: Path | None,
+    runs: str,
+    events: str | None,
+    stages: str,
+    overrides: tuple[str, ...],
+    preset: str | None,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
-    """Print the run table: a row a run, a column a stage; what is stale, missing or failed is marked."""
+    """Print the run table: a row a run, a column a stage, and those of [columns]; what is stale, missing or failed is marked."""
     from penstock.views.tables import run_table
 
     loaded = nearest_experiment(experiment, preset)
-    with open_experiment_store(loaded) as store:
-        table = run_table(Planner(loaded, store, to_request(runs, events, stages, overrides)).plan(), store)
+    with loaded.open_store() as store:
+        rows = Planner(loaded, store, to_request(runs, events, stages, overrides)).plan()
+        table = run_table(rows, store, columns=loaded.columns)
+        if html is not None:
+            _write_html(table, html, loaded, store)
     if as_json:
         print_json(table.as_json())
-    else:
+    elif html is None:
         table.print()
+    else:
+        click.echo(f"{html}: {len(table.rows):,} run{'' if len(table.rows) == 1 else 's'}")
+
+
+def _write_html(table: RunTable, path: Path, experiment: Experiment, store: Store) -> None:
+    from penstock.views.run_table_html import write_run_table_html
+
+    try:
+        write_run_table_html(table, path, experiment, store)
+    except OSError as error:
+        raise ConfigError(f"--html {path}: cannot be written ({error.strerror}). Name a file in a folder that you may write.") from error

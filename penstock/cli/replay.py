@@ -162,9 +162,8 @@ def _replay_in_store(request: ReplayRequest, output: Path | None, as_json: bool)
     """The same as a stage: computed once, kept by content."""
     from penstock.cli.run import execute, print_report
     from penstock.instruments.captures.adhoc import copy_out, replay_experiment
-    from penstock.store import Store
 
-    with replay_experiment(request) as (experiment, wanted), Store(experiment.store_path) as store:
+    with replay_experiment(request) as (experiment, wanted), experiment.open_store() as store:
         report = execute(experiment, store, wanted, experiment.resources, prefect=False, quiet=as_json)
         copies = [
             path for r in report.results if output is not None and r.error is None and r.key for path in copy_out(store, r.key, output)

@@ -16,7 +16,6 @@ from penstock.cli._options import (
     json_option,
     load_runner,
     nearest_experiment,
-    open_experiment_store,
     print_json,
     request_options,
     to_request,
@@ -36,9 +35,10 @@ Runner = Callable[..., RunReport]
 @click.command(epilog="Example: penstock run experiment.toml --runs 94-110,115 --set tpc.clusters.hdbscan.min_points=5")
 @experiment_argument
 @request_options
-@click.option("--executor", default=None, help="inline, local, or tcp://host:8786 of a Dask scheduler.")
+@click.option("--executor", default=None, help="inline, local, tcp://host:8786 or tls://host:8786 of a Dask scheduler, slurm:PROFILE.toml.")
 @click.option("--workers", type=click.IntRange(min=1), default=None, help="Worker processes of the local executor.")
 @click.option("--batch-blocks", type=click.IntRange(min=1), default=None, help="Blocks of one batch; by time and memory without.")
+@click.option("--cpu-fallback", is_flag=True, help="Run stages of the lane gpu on CPUs where no worker has a GPU.")
 @click.option("--retry-failed", is_flag=True, help="Compute again what failed on its content.")
 @click.option("--prefect/--no-prefect", default=None, help="Run as a Prefect flow; by default where an API is configured and answers.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and compute nothing.")
@@ -53,6 +53,7 @@ def run(
     executor: str | None,
     workers: int | None,
     batch_blocks: int | None,
+    cpu_fallback: bool,
     retry_failed: bool,
     prefect: bool | None,
     dry_run: bool,
@@ -61,7 +62,7 @@ def run(
     """Compute what is not current for the runs asked for; results are kept by content, so nothing is done twice."""
     loaded = nearest_experiment(experiment, preset)
     request = to_request(runs, events, stages, overrides, retry_failed=retry_failed)
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         if dry_run:
             rows = Planner(loaded, store, request).plan()
             if as_json:
@@ -69,7 +70,7 @@ def run(
             else:
                 print_plan(rows)
             return
-        changes = {"executor": executor, "workers": workers, "batch_blocks": batch_blocks}
+        changes = {"executor": executor, "workers": workers, "batch_blocks": batch_blocks, "cpu_fallback": cpu_fallback or None}
         resources = loaded.resources.model_copy(update={k: v for k, v in changes.items() if v is not None})
         report = execute(loaded, store, request, resources, prefect=prefect, quiet=as_json)
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli._options import experiment_argument, json_option, nearest_experiment, open_experiment_store, print_json, print_table
+from penstock.cli._options import experiment_argument, json_option, nearest_experiment, print_json, print_table
 from penstock.config import parse_overrides
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def stability(
 
         gates = gates_asset({f"gates.{i}": path for i, path in enumerate(gate)})
     loaded = nearest_experiment(experiment, preset)
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         series = measure_runs(loaded, store, runs, events=events, overrides=parse_overrides(overrides), gate=gates, drift=drift)
     title = f"{loaded.name}  ·  runs {runs}  ·  stability"
     note = f"gate: {', '.join(path.stem for path in gate)}" if gate else ""

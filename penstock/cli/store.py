@@ -123,9 +123,19 @@ def verify(keys: tuple[str, ...], store_path: Path | None, as_json: bool) -> Non
 @click.option("--yes", is_flag=True, help="Move the garbage to the trash; without, it is only listed.")
 @click.option("--empty-trash", "empty", is_flag=True, help="Remove what lies in the trash for good.")
 @click.option("--hours", type=click.FloatRange(min=0), default=24.0, show_default=True, help="Younger things are spared.")
+@click.option("--cache", "cache", is_flag=True, help="Of a store in a bucket: remove local copies, those unused for longest first.")
+@click.option("--keep-gb", type=click.FloatRange(min=0), default=0.0, show_default=True, help="With --cache: so much may stay.")
 @json_option
-def gc(store_path: Path | None, yes: bool, empty: bool, hours: float, as_json: bool) -> None:
+def gc(store_path: Path | None, yes: bool, empty: bool, hours: float, cache: bool, keep_gb: float, as_json: bool) -> None:
     """List what no name, claim or younger artifact needs; with --yes move it to the trash."""
+    if cache:
+        with open_store(store_path) as opened:
+            count, left = opened.evict(spare_s=hours * 3600, keep_bytes=int(keep_gb * 1e9))
+        if as_json:
+            print_json({"removed": count, "bytes_left": left})
+        else:
+            click.echo(f"{count} copies removed from the cache, {left / 1e6:.2f} MB left")
+        return
     with open_store(store_path) as opened:
         garbage = find_garbage(opened, spare_s=hours * 3600)
         if yes:

@@ -14,7 +14,6 @@ from penstock.cli._options import (
     experiment_argument,
     json_option,
     nearest_experiment,
-    open_experiment_store,
     print_json,
     print_table,
     request_options,
@@ -74,7 +73,7 @@ def tune(
         request = replace(request, stages=stages_to_compare(loaded.pipeline, path))
     changes = {"executor": executor, "workers": workers}
     resources = loaded.resources.model_copy(update={k: v for k, v in changes.items() if v is not None})
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         requests = [replace(request, overrides={**request.overrides, path: value}) for value in values]
         for wanted in requests:
             Planner(loaded, store, wanted).plan()

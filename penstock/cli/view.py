@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli._options import json_option, nearest_experiment, open_experiment_store, print_json, to_request
+from penstock.cli._options import json_option, nearest_experiment, print_json, to_request
 from penstock.config import Experiment
 from penstock.core.errors import ConfigError
 from penstock.core.plan import State
@@ -48,7 +48,7 @@ def view(
         return
     run = int(subject)
     request = to_request(subject, events, "", overrides)
-    with open_experiment_store(loaded) as store:
+    with loaded.open_store() as store:
         if event is not None:
             if not loaded.instrument.event_view:
                 raise ConfigError(f"instrument {loaded.instrument.name!r} has no view of single events.")
@@ -71,7 +71,7 @@ def view(
 
 
 def _view_artifact(experiment: Experiment, word: str, out: Path | None) -> Path:
-    with open_experiment_store(experiment) as store:
+    with experiment.open_store() as store:
         manifest = store.manifest(store.resolve(word))
         figure = experiment.registry.stage(manifest.stage).figure
         if not figure:

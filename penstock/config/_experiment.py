@@ -9,36 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from penstock.config._columns import ColumnSection, RunColumn, read_columns
 from penstock.config._layers import Layer, fixed_range
 from penstock.config._registry import PluginSource, Registry, load_registry
+from penstock.config._resources import Resources, check_lanes
 from penstock.config._run_tables import read_run_table
 from penstock.core.canonical import Key
 from penstock.core.errors import ConfigError, nearest
 from penstock.core.instrument import Instrument
 from penstock.core.stage import Pipeline
+from penstock.store import Store, read_index_place
 
 __all__ = ["Experiment", "Resources", "explain_validation", "find_experiment", "load_experiment", "make_experiment", "nested"]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Resources(_Section):
-    """How stages are computed. None of it changes a result."""
-
-    executor: str = "local"
-    """``inline``, ``local`` (Dask workers in processes of this machine) or ``tcp://host:port`` of a Dask scheduler."""
-    workers: PositiveInt | None = None
-    """Worker processes of ``local``; all cores without."""
-    memory: str = "auto"
-    """Memory limit of a worker of ``local``, such as ``4GB``."""
-    batch_seconds: float = Field(default=2.0, gt=0)
-    """Wanted time of one batch."""
-    batch_blocks: PositiveInt | None = None
-    """Blocks of one batch; by time and memory without."""
 
 
 class _Experiment(_Section):
@@ -58,9 +46,13 @@ class _Experiment(_Section):
 
 class _Store(_Section):
     path: str = "store"
-    """Folder of the artifacts, relative to experiment.toml."""
+    """Folder of the artifacts, relative to experiment.toml, or ``s3://bucket/prefix``."""
+    cache: str | None = None
+    """Folder for attempts and copies of a store in a bucket, which all workers see as the same path; ``store-cache`` without."""
+    options: dict[str, str] = {}
+    """``endpoint_url``, ``region`` and ``addressing`` of a bucket; credentials come from the environment."""
     index: str | None = None
-    """The index database, where the store lies on a network file system."""
+    """The index: the path of an SQLite file, where the store lies on a network file system; ``postgresql://user@host/database``, where several hosts write."""
 
 
 class _Rows(_Section):
@@ -91,7 +83,8 @@ class _File(_Preset):
     assets: dict[str, str | list[str]] = {}
     tables: _Tables = _Tables()
     plugins: _Plugins = _Plugins()
-    resources: Resources = Resources()
+    resources: Resources = Field(default_factory=Resources)
+    columns: dict[str, ColumnSection] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +97,8 @@ class Experiment:
         Parameter values, lowest precedence first.
     assets
         By role a file (absolute), or the key of an artifact in the store; those of a list as ``role.0``, ``role.1``.
+    columns
+        Further columns of the run table.
     """
 
     path: Path
@@ -114,12 +109,19 @@ class Experiment:
     preset: str
     pipeline: Pipeline
     store_path: Path
-    index_path: Path | None
+    store_cache: Path | None
+    store_options: Mapping[str, str]
+    index_path: Path | str | None
     layers: tuple[Layer, ...]
     assets: Mapping[str, Path | Key]
     plugins: tuple[PluginSource, ...]
     resources: Resources
     registry: Registry
+    columns: tuple[RunColumn, ...] = ()
+
+    def open_store(self) -> Store:
+        """The store of the experiment, made where there is none."""
+        return Store(self.store_path, index=self.index_path, cache=self.store_cache, options=self.store_options)
 
 
 def find_experiment(folder: Path) -> Path | None:
@@ -160,6 +162,7 @@ def make_experiment(content: Mapping[str, Any], file: Path, *, preset: str | Non
     instrument = registry.instrument(parsed.experiment.instrument)
     name = preset or parsed.experiment.preset
     pipeline = registry.pipeline(instrument, parsed.experiment.pipeline or instrument.pipeline)
+    check_lanes(parsed.resources, registry.stages, str(file))
     roles = [role for roles in instrument.asset_roles.values() for role in roles]
     for role in parsed.assets:
         if role not in roles:
@@ -175,7 +178,9 @@ def make_experiment(content: Mapping[str, Any], file: Path, *, preset: str | Non
         preset=name,
         pipeline=pipeline,
         store_path=base / parsed.store.path,
-        index_path=base / parsed.store.index if parsed.store.index else None,
+        store_cache=base / parsed.store.cache if parsed.store.cache else None,
+        store_options=parsed.store.options,
+        index_path=_index_place(parsed.store.index, base, file),
         layers=(
             *_preset_layers(instrument, name),
             *_layers(parsed, file.name),
@@ -183,9 +188,17 @@ def make_experiment(content: Mapping[str, Any], file: Path, *, preset: str | Non
         ),
         assets={role: found for name, value in parsed.assets.items() for role, found in _assets(base, name, value)},
         plugins=plugins,
-        resources=parsed.resources,
+        resources=parsed.resources.below(base),
         registry=registry,
+        columns=read_columns(parsed.columns, pipeline, str(file)),
     )
+
+
+def _index_place(text: str | None, base: Path, file: Path) -> Path | str | None:
+    try:
+        return read_index_place(text, base) if text else None
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
 
 
 def _assets(base: Path, role: str, value: str | list[str]) -> Iterator[tuple[str, Path | Key]]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from penstock.core.errors import ConfigError
 
-__all__ = ["EventSelection", "RunRange", "spans"]
+__all__ = ["RUN_RANGE_PATTERN", "EventSelection", "RunRange", "spans"]
 
 _PART = re.compile(r"(!?)(\d+)(?:-(\d+))?$")
 _MOST = 1_000_000
 _LAST = re.compile(r"last:(\d+)$")
+_ANY_PART = r"\s*(all|last:\d+|!?\d+(-\d+)?)\s*"
+RUN_RANGE_PATTERN = f"^{_ANY_PART}(,{_ANY_PART})*$"
+"""What every run range looks like, for forms and schemas."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from penstock.core.canonical import Json
 from penstock.core.errors import ConfigError, PipelineError, nearest
+from penstock.core.extras import missing_extra
 from penstock.core.instrument import RunReader
 from penstock.core.params import Params
 from penstock.core.schema import Records
@@ -156,9 +157,20 @@ def stage(name: str, **declaration: Any) -> Stage:
 
 
 def load_dotted(dotted: str) -> Any:
-    """The object named ``package.module:attribute``."""
+    """The object named ``package.module:attribute``.
+
+    Raises
+    ------
+    MissingExtra
+        What the module imports belongs to an extra that is not installed here.
+    """
     module, _, attribute = dotted.partition(":")
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is not None:
+            raise missing from error
+        raise
     for part in attribute.split("."):
         found = getattr(found, part)
     return found

@@ -5,6 +5,7 @@ Only names, numbers and paths travel; workers read raw files and artifacts thems
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import time
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from penstock.config import PluginSource, load_registry, stage_code
+from penstock.config import GPU_LANE, PluginSource, load_registry, stage_code
 from penstock.core.errors import BadEvent, BadRun, CodeMismatch, ConfigError, LaneMissing, PenstockError, RunCancelled
 from penstock.core.instrument import Instrument, RunReader
 from penstock.core.params import Params
@@ -25,6 +26,9 @@ from penstock.core.schema import Records, Rejection
 from penstock.core.selection import EventSelection
 from penstock.core.stage import ArtifactFolder, RunSource, Stage, load_dotted
 from penstock.core.subject import NoSubject
+from penstock.execute._device import array_namespace, worker_environment
+from penstock.execute._lanes import Device
+from penstock.execute._versions import require
 from penstock.store import Manifest, data_folder, read_artifact, translate_errors
 from penstock.store.attempts import BlockNote, keep_files, read_note, write_block
 
@@ -32,6 +36,7 @@ __all__ = [
     "BatchCall",
     "BatchFailure",
     "BatchResult",
+    "SchedulerLost",
     "WorkerLost",
     "apply_stage",
     "begun_blocks",
@@ -44,6 +49,10 @@ __all__ = [
 
 class WorkerLost(PenstockError, RuntimeError):
     """The worker that was given a batch died, whether or not it had begun it."""
+
+
+class SchedulerLost(LaneMissing):
+    """The Dask scheduler went away and did not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,10 @@ class BatchCall:
     lane: str
     base: Path
     """Folder of experiment.toml."""
+    device: Device = "cpu"
+    """What a stage of the lane ``gpu`` computes on."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Packages that change results, as the client has them."""
     parts: tuple[Path, ...] | None = None
     """Folders of all parts, in order, where the block to compute is the one that is made of them."""
 
@@ -168,7 +181,11 @@ class _Work:
         self._params: Params = stage.params.model_validate_json(call.params)
         self._instrument = load_registry(call.plugins).instrument(call.instrument)
         self._manifests = {slot: (home, Manifest.read(home / "manifest.json")) for slot, home in call.inputs.items()}
-        self._assets = load_assets(stage, self._instrument, call.assets)
+        self._assets: dict[str, Any] = {**load_assets(stage, self._instrument, call.assets)}
+        takes_namespace = stage.lane == GPU_LANE and "xp" in inspect.signature(self._body).parameters
+        self._environment = worker_environment(call.device, known=takes_namespace)
+        if takes_namespace:
+            self._assets["xp"] = array_namespace(call.device)
         self._wholes: dict[str, Records] = {}
         whole_run = stage.unit in ("run", "parts")
         if not whole_run:
@@ -221,6 +238,7 @@ class _Work:
                 events_in=stop - start - len(upstream),
                 cpu_s=time.process_time() - began,
                 inherited=[upstream[index] for index in sorted(upstream)],
+                environment=self._environment,
             )
 
     def _input(self, slot: str, start: int, stop: int) -> Records:
@@ -266,7 +284,8 @@ class _Work:
             raise RunCancelled(f"stage {self._stage.name!r}: cancelled")
         records = self._stage.writes.empty(1) if made is None else made
         with translate_errors(self._call.store):
-            return keep_files(self._call.folder, folder, records, block=block, cpu_s=time.process_time() - began)
+            spent = time.process_time() - began
+            return keep_files(self._call.folder, folder, records, block=block, cpu_s=spent, environment=self._environment)
 
 
 def load_assets(stage: Stage, instrument: Instrument, files: Mapping[str, Mapping[str, Path]]) -> dict[str, Records]:
@@ -328,6 +347,7 @@ def _compiling(stage: Stage) -> Iterator[None]:
 
 
 def _compare_code(stage: Stage, call: BatchCall) -> None:
+    require(call.versions)
     ours = stage_code(stage)
     if (stage.version, ours.fingerprint) != (call.version, call.fingerprint):
         raise CodeMismatch(

@@ -7,12 +7,13 @@ import os
 import platform
 import socket
 import subprocess
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
 from penstock.core.canonical import Json
 
-__all__ = ["environment", "numerics_class"]
+__all__ = ["environment", "environment_of", "numerics_class"]
 
 _PACKAGES = ("penstock", "numpy", "scipy", "numba", "h5py", "pyarrow", "pydantic", "dask")
 
@@ -32,11 +33,30 @@ def environment() -> dict[str, Json]:
     }
 
 
+def environment_of(workers: Iterable[Mapping[str, str]]) -> dict[str, Json]:
+    """That of this process, with device, numerics class and image of those workers that computed; where they differ, all of them.
+
+    Parameters
+    ----------
+    workers
+        What each block says of the worker that computed it.
+    """
+    told = list(workers)
+    names = sorted({name for one in told for name in one})
+    return {**environment(), **{name: " | ".join(sorted({one.get(name, "unknown") for one in told})) for name in names}}
+
+
 @cache
-def numerics_class() -> str:
-    """Within one class, one key means the same bytes: pinned versions, CPU family, array backend."""
+def numerics_class(arrays: str = "numpy") -> str:
+    """Within one class, one key means the same bytes: pinned versions, CPU family, array backend.
+
+    Parameters
+    ----------
+    arrays
+        The array backend; of CuPy with its version and the model of the device.
+    """
     versions = "-".join(f"{name}{_version(name)}" for name in ("numpy", "scipy", "numba"))
-    return f"{platform.machine()}-{_cpu_family()}-{versions}-numpy"
+    return f"{platform.machine()}-{_cpu_family()}-{versions}-{arrays}"
 
 
 def _version(name: str) -> str:

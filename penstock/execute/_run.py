@@ -13,6 +13,7 @@ from penstock.core.errors import RunCancelled
 from penstock.core.plan import PlanRow, State
 from penstock.execute._events import Quiet, RunReport, StepResult, Watcher
 from penstock.execute._executor import Executor, Inline, open_executor
+from penstock.execute._lanes import cpu_lanes, place_stages, placed
 from penstock.execute._plan import Planner, Request
 from penstock.execute._register import Registrar
 from penstock.execute._step import POLL_S, Session, compute
@@ -46,14 +47,19 @@ def session(
 ) -> Iterator[Session]:
     """What computing `rows` needs: an executor with the wanted lanes, and claims; nothing is started where all is current."""
     wanted = [row for row in rows if row.key is not None and row.state in (State.MISSING, State.STALE)]
-    stages = {row.stage.name: row.stage for row in wanted}
-    lanes = sorted({s.lane for s in experiment.registry.stages.values()} - {"gpu"})
-    executor: Executor = open_executor(experiment.resources, lanes) if wanted else Inline()
+    stages = {row.stage.name: row.stage for row in rows}
+    resources = experiment.resources
+    lanes = cpu_lanes(experiment.registry.stages.values(), resources)
+    executor: Executor = open_executor(resources, lanes) if wanted else Inline()
     try:
-        executor.preflight(stages.values())
+        places = place_stages(stages.values(), resources, executor.offers)
+        sent = placed({row.stage.name: row.stage for row in wanted}.values(), places)
+        executor.preflight(sent)
+        executor.compare_versions(sent, experiment.plugins)
+        executor.find_folder(store.root, sent)
         with Claims(store.index) as claims:
             permits = threading.Semaphore(2 * executor.slots)
-            yield Session(experiment, store, claims, executor, watcher, stop, permits)
+            yield Session(experiment, store, claims, executor, watcher, stop, permits, places)
     finally:
         executor.close()
 

@@ -7,23 +7,35 @@ import queue
 import threading
 import time
 import traceback
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from penstock.config import Experiment
 from penstock.core.canonical import Key
-from penstock.core.errors import LaneMissing, RunCancelled
+from penstock.core.errors import RunCancelled
 from penstock.core.plan import PlanRow, State
 from penstock.core.stage import RunSource, load_dotted
 from penstock.core.subject import NoSubject, RunSubject
-from penstock.execute._batch import BatchCall, BatchFailure, BatchResult, WorkerLost, begun_blocks, describe, is_content, load_assets
-from penstock.execute._environment import environment
+from penstock.execute._batch import (
+    BatchCall,
+    BatchFailure,
+    BatchResult,
+    WorkerLost,
+    begun_blocks,
+    describe,
+    is_content,
+    load_assets,
+)
+from penstock.execute._crew import Crew
+from penstock.execute._environment import environment_of
 from penstock.execute._events import StepResult, Watcher
 from penstock.execute._executor import Executor
+from penstock.execute._lanes import Place
 from penstock.execute._plan import asset_files, ref_name
+from penstock.execute._versions import pinned
 from penstock.store import Claims, Counts, Failure, Manifest, Store, translate_errors
 from penstock.store.attempts import Attempt, BlockNote, rejections_of, sorted_notes, tally
 
@@ -31,14 +43,8 @@ __all__ = ["Session", "compute"]
 
 POLL_S = 0.2
 """How long a step waits before it looks at the stop flag again, in seconds."""
-LOOK_S = 5.0
-"""How often a step that hears nothing looks whether there are workers, in seconds."""
-PATIENCE_S = 60.0
-"""How long a lane may be without workers, in seconds."""
-DEATHS = 1
-"""A block may kill its worker so often and is tried again; once more is a recorded failure."""
-LOSSES = 4
-"""So often is a batch tried again whose worker died before it began."""
+GRACE_S = 4.0
+"""How long batches that are being computed may go on after cancelling, in seconds; with what comes before, five."""
 
 
 @dataclass(slots=True)
@@ -49,6 +55,8 @@ class Session:
     ----------
     permits
         As many as batches may be in flight: two a worker thread.
+    places
+        Lane and device of each stage, by name.
     pace
         Seconds that a block of each stage takes, as measured so far.
     """
@@ -60,8 +68,8 @@ class Session:
     watcher: Watcher
     stop: threading.Event
     permits: threading.Semaphore
+    places: Mapping[str, Place]
     pace: dict[str, float] = field(default_factory=dict)
-    """Seconds that a block of each stage takes, as measured so far."""
 
 
 class _Failed(Exception):
@@ -158,14 +166,13 @@ class _Step:
         self.row = row
         self.session = session
         self.subject = row.subject
+        self.place = session.places[row.stage.name]
         self.key = row.key
         self.home = session.store.home(row.key)
         self.started = datetime.now(UTC)
         self.batches: list[tuple[int, ...]] = []
         self.tickets: dict[int, object] = {}
-        self.next_look = time.monotonic() + LOOK_S
-        self.alone_since: float | None = None
-        self.losses: Counter[int] = Counter()
+        self.crew = Crew(session.executor, replace(row.stage, lane=self.place.lane))
         self.outcomes: queue.Queue[tuple[int, BatchResult | BaseException]] = queue.Queue()
         self.in_flight = 0
 
@@ -197,12 +204,10 @@ class _Step:
         stage = self.row.stage
         if stage.unit == "run":
             return 1
-        if stage.unit == "parts":
+        if stage.unit == "parts" or stage.subject == "none":
             assets = load_assets(stage, self.session.experiment.instrument, self._asset_files())
-            return int(load_dotted(stage.count)(source=self._source(), params=self.row.params, **assets))
-        if stage.subject == "none":
-            assets = load_assets(stage, self.session.experiment.instrument, self._asset_files())
-            return int(load_dotted(stage.count)(self.row.params, **assets))
+            source = {"source": self._source()} if stage.unit == "parts" else {}
+            return int(load_dotted(stage.count)(params=self.row.params, **source, **assets))
         bindings, pipeline = self.session.experiment.pipeline.bindings[stage.name], self.session.experiment.pipeline
         inputs = [self.row.inputs[slot] for slot, source in bindings.items() if source is not None and pipeline[source].subject == "run"]
         if inputs:
@@ -261,15 +266,21 @@ class _Step:
             store=self.session.store.root,
             folder=attempt.blocks,
             stop_file=attempt.stop_file,
-            lane=stage.lane,
+            lane=self.place.lane,
+            device=self.place.device,
+            versions=pinned(stage),
             base=experiment.path.parent,
             parts=parts,
         )
         number = len(self.batches)
         self.batches.append(blocks)
         self.in_flight += 1
-        ticket = self.session.executor.submit(call, self._on_done(number, len(blocks)))
-        self.tickets[number] = ticket
+        try:
+            self.tickets[number] = self.session.executor.submit(call, self._on_done(number, len(blocks)))
+        except BaseException:
+            self.in_flight -= 1
+            self.session.permits.release()
+            raise
 
     def _on_done(self, number: int, n_blocks: int) -> Callable[[BatchResult | BaseException], None]:
         def done(outcome: BatchResult | BaseException) -> None:
@@ -287,12 +298,13 @@ class _Step:
         try:
             number, outcome = self.outcomes.get(timeout=POLL_S)
         except queue.Empty:
-            self._look_for_workers()
+            self.crew.look()
             return ()
         self.in_flight -= 1
         del self.tickets[number]
         if isinstance(outcome, WorkerLost):
-            self._blame(attempt, self.batches[number], outcome)
+            if (failure := self.crew.blame(attempt.blocks, self.batches[number], outcome)) is not None:
+                raise _Failed(failure)
             return self.batches[number]
         if isinstance(outcome, BaseException):
             raise _Failed(BatchFailure(str(outcome), "", "".join(traceback.format_exception(outcome)), content=False))
@@ -305,45 +317,17 @@ class _Step:
             raise RunCancelled(f"run {self.row.run}, stage {self.row.stage.name!r}: cancelled")
         return ()
 
-    def _look_for_workers(self) -> None:
-        """Fail where the last worker of the lane went and none came back; Dask would wait without a word."""
-        now = time.monotonic()
-        if now < self.next_look:
-            return
-        self.next_look = now + LOOK_S
-        try:
-            self.session.executor.preflight([self.row.stage])
-        except LaneMissing:
-            self.alone_since = self.alone_since or now
-            if now - self.alone_since > PATIENCE_S:
-                raise
-        else:
-            self.alone_since = None
-
-    def _blame(self, attempt: Attempt, blocks: tuple[int, ...], lost: WorkerLost) -> None:
-        """Fail where a block killed its worker twice; a batch that only waited there is no culprit, but has a limit too."""
-        begun = begun_blocks(attempt.blocks, blocks)
-        self.losses.update(blocks)
-        culprit = next((b for b in blocks if begun.get(b, 0) > DEATHS), None)
-        if culprit is None and self.losses[blocks[0]] <= LOSSES:
-            return
-        size = self.row.stage.block
-        first, last = (culprit, culprit) if culprit is not None else (blocks[0], blocks[-1])
-        times = begun[culprit] if culprit is not None else self.losses[blocks[0]]
-        error = f"{lost} ({times} times in these events). Give the workers more memory, or try the events alone with --executor inline."
-        raise _Failed(BatchFailure(error, f"{first * size}:{(last + 1) * size}", "", content=False))
-
     def _stop(self, attempt: Attempt) -> None:
         attempt.stop_file.touch()
         raise RunCancelled(f"run {self.row.run}, stage {self.row.stage.name!r}: cancelled")
 
     def _settle(self, attempt: Attempt) -> None:
-        """Leave no batch of this step behind: waiting ones are forgotten, running ones get five seconds to notice."""
+        """Leave no batch of this step behind: waiting ones are forgotten, running ones get some seconds to notice."""
         if not self.tickets:
             return
         attempt.stop_file.touch()
         self.session.executor.cancel([t for n, t in self.tickets.items() if not begun_blocks(attempt.blocks, self.batches[n])])
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + GRACE_S
         while self.in_flight and time.monotonic() < deadline:
             try:
                 number, _ = self.outcomes.get(timeout=POLL_S)
@@ -383,7 +367,7 @@ class _Step:
             origins=dict(row.origins),
             inputs=dict(row.inputs),
             code={"version": stage.version, "fingerprint": row.code.fingerprint, "locked": row.code.locked, "body": stage.body},
-            environment=environment(),
+            environment=environment_of(note.environment for note in notes),
             times={
                 "started": self.started.isoformat(),
                 "finished": finished.isoformat(),

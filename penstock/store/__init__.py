@@ -7,6 +7,7 @@ from penstock.store._claims import Claims
 from penstock.store._files import hash_file, translate_errors
 from penstock.store._gc import Garbage, collect, empty_trash, find_garbage
 from penstock.store._index import IndexedArtifact, IndexedFailure
+from penstock.store._index_place import read_index_place
 from penstock.store._manifest import Counts, DataFile, Manifest
 from penstock.store._reading import data_folder, read_artifact, rejections_among
 from penstock.store._store import Damage, Failure, Store
@@ -28,6 +29,7 @@ __all__ = [
     "find_garbage",
     "hash_file",
     "read_artifact",
+    "read_index_place",
     "rejections_among",
     "translate_errors",
 ]

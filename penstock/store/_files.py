@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from penstock.core.errors import StoreError
 
-__all__ = ["hash_file", "make_folder", "seal", "sync_folder", "translate_errors", "write_atomically"]
+__all__ = ["hash_file", "link_file", "make_folder", "seal", "sync_folder", "translate_errors", "write_atomically"]
 
 _CHUNK = 4 << 20
 
@@ -22,6 +23,15 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def link_file(source: Path, target: Path) -> None:
+    """A file under a second name; a copy, read-only, where the system links no files of another user (Linux: protected_hardlinks)."""
+    try:
+        os.link(source, target)
+    except PermissionError:
+        shutil.copyfile(source, target)
+        target.chmod(0o444)
 
 
 def make_folder(folder: Path, root: Path) -> None:

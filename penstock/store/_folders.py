@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.lib import format as npy
 
 from penstock.core.errors import DamagedArtifact
 from penstock.core.schema import EVENTS, Records
-from penstock.store._files import hash_file
+from penstock.store._files import hash_file, link_file
 
 __all__ = ["append_arrays", "files_of", "hash_folder", "link_folder", "read_arrays", "write_arrays"]
 
@@ -34,8 +33,8 @@ def hash_folder(folder: Path) -> tuple[int, str]:
 
 
 def link_folder(source: Path, target: Path) -> None:
-    """The files of a folder under a second name, by hard links."""
-    shutil.copytree(source, target, copy_function=os.link)
+    """The files of a folder under a second name, without copying where that can be."""
+    shutil.copytree(source, target, copy_function=lambda one, other: link_file(Path(one), Path(other)))
 
 
 def write_arrays(folder: Path, records: Records) -> None:

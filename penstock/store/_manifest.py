@@ -90,12 +90,25 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read ``manifest.json``; FileNotFoundError where there is no artifact."""
+        return cls.loads(path.read_text(), str(path))
+
+    @classmethod
+    def loads(cls, text: str, where: str) -> Manifest:
+        """The manifest that `dumps` wrote; `where` it was found stands in messages.
+
+        Raises
+        ------
+        DamagedArtifact
+            The text is no manifest.
+        StoreError
+            A newer penstock wrote it.
+        """
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
+            content: dict[str, Any] = json.loads(text)
         except json.JSONDecodeError as error:
-            raise DamagedArtifact(f"{path}: not a manifest ({error}). Run: penstock store verify") from error
+            raise DamagedArtifact(f"{where}: not a manifest ({error}). Run: penstock store verify") from error
         if content.get("format", 0) > FORMAT:
-            raise StoreError(f"{path}: manifest format {content['format']}, this penstock reads up to {FORMAT}. Upgrade penstock.")
+            raise StoreError(f"{where}: manifest format {content['format']}, this penstock reads up to {FORMAT}. Upgrade penstock.")
         try:
             return cls(
                 **{
@@ -107,4 +120,4 @@ class Manifest:
                 }
             )
         except (KeyError, TypeError) as error:
-            raise DamagedArtifact(f"{path}: a field is missing or unknown ({error}). Run: penstock store verify") from error
+            raise DamagedArtifact(f"{where}: a field is missing or unknown ({error}). Run: penstock store verify") from error

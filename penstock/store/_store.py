@@ -1,4 +1,4 @@
-"""The store in a folder: immutable artifacts, an index, refs that move, and traces of failures."""
+"""The store, in a folder or a bucket: immutable artifacts, an index, refs that move, and traces of failures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,13 @@ from penstock.core.canonical import Json, Key, digest_key
 from penstock.core.errors import ArtifactMissing, ConfigError, DamagedArtifact, StoreError
 from penstock.core.schema import Records
 from penstock.store._files import hash_file, make_folder, seal, translate_errors, write_atomically
-from penstock.store._index import Index, IndexedArtifact, IndexedFailure
+from penstock.store._index import IndexedArtifact, IndexedFailure
+from penstock.store._index_place import open_index
 from penstock.store._manifest import Counts, DataFile, Manifest
+from penstock.store._objects_address import default_cache, find_address
+from penstock.store._objects_cache import evict
+from penstock.store._objects_place import ObjectPlace
+from penstock.store._places import Folder, Place
 from penstock.store._reading import data_folder, read_artifact
 
 __all__ = ["Damage", "Failure", "Store"]
@@ -54,33 +59,53 @@ class Store:
     Parameters
     ----------
     root
-        Folder of the store; created with its first use.
+        Folder of the store, or the address ``s3://bucket/prefix`` of one in a bucket; created with its first use.
     index
-        The index database, where the store itself lies on a network file system.
+        The index: another path, where the store itself lies on a network file system, or ``postgresql://user@host/database``.
+    create
+        Whether a store is made where there is none.
+    cache
+        Local folder for attempts and for copies of artifacts, of a store in a bucket; all workers must see it as the same path.
+    options
+        ``endpoint_url``, ``region`` and ``addressing`` of a store in a bucket. Credentials come from the environment.
+
+    Attributes
+    ----------
+    root
+        A local folder: the store, or the cache of a store in a bucket.
+    name
+        How messages call the store.
     """
 
-    def __init__(self, root: Path, *, index: Path | None = None, create: bool = True) -> None:
-        self.root = root
-        if root.exists() and not root.is_dir():
-            raise StoreError(f"store {root}: is a file, not a folder. Name another store in experiment.toml.")
-        marker = root / "penstock-store.json"
-        if not marker.exists():
-            if not create:
-                raise StoreError(
-                    f"store {root}: there is none. Name it with --store, or run a command in the folder of an experiment.toml."
-                )
-            with translate_errors(root):
-                root.mkdir(parents=True, exist_ok=True)
-                write_atomically(marker, json.dumps({"layout": LAYOUT}) + "\n")
-        layout = _layout(marker)
-        if layout > LAYOUT:
-            raise StoreError(f"store {root}: layout {layout}, this penstock knows up to {LAYOUT}. Upgrade penstock.")
-        if not os.access(root, os.W_OK):
-            raise StoreError(f"store {root}: cannot be written. Give this user write permission, or name another store in experiment.toml.")
-        database = index or root / "index.sqlite"
-        with translate_errors(database.parent):
-            database.parent.mkdir(parents=True, exist_ok=True)
-            self.index = Index(database)
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        index: Path | str | None = None,
+        create: bool = True,
+        cache: Path | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        found = find_address(Path(root))
+        if found is None:
+            self._place: Place = _open_folder(Path(root), create=create)
+        else:
+            address, base = found[0].with_options(options or {}), found[1]
+            place = ObjectPlace(address, cache or default_cache(address, base), LAYOUT, create=create)
+            _check_layout(place.marker, place.name)
+            self._place = place
+        self.root = self._place.root
+        self.name = self._place.name
+        if not os.access(self.root, os.W_OK):
+            raise StoreError(
+                f"store {self.root}: cannot be written. Give this user write permission, or name another store in experiment.toml."
+            )
+        self.index = open_index(index or self.root / "index.sqlite", self.root)
+
+    @property
+    def place(self) -> Place:
+        """Where the files lie."""
+        return self._place
 
     def close(self) -> None:
         """Close the index."""
@@ -93,8 +118,8 @@ class Store:
         self.close()
 
     def home(self, key: str) -> Path:
-        """The folder of a key."""
-        return self.root / "objects" / key[:2] / key
+        """The local folder of a key; of a store in a bucket, after what there is of its artifact was fetched."""
+        return self._place.home(key)
 
     def has(self, key: str) -> bool:
         """Whether an artifact lies under `key`: its manifest is there, and every file with its size."""
@@ -102,24 +127,25 @@ class Store:
             manifest = self.manifest(key)
         except (ArtifactMissing, DamagedArtifact):
             return False
-        return not _missing_or_short(self.home(key), manifest)
+        return not self._place.short(manifest)
 
     def manifest(self, key: str) -> Manifest:
         """The manifest under `key`."""
         try:
-            return Manifest.read(self.home(key) / "manifest.json")
+            return self._place.manifest(key)
         except FileNotFoundError:
-            raise ArtifactMissing(f"store {self.root}: no artifact {key[:10]}. List them with: penstock store ls") from None
+            raise ArtifactMissing(f"store {self.name}: no artifact {key[:10]}. List them with: penstock store ls") from None
 
     def data_folder(self, key: str) -> Path:
         """The folder that holds the data files of an artifact."""
-        return data_folder(self.home(key), self.manifest(key))
+        manifest = self.manifest(key)
+        return data_folder(self._place.local(manifest), manifest)
 
     def read(
         self, manifest: Manifest, schema: type[Records], start: int = 0, stop: int | None = None, tables: Iterable[str] | None = None
     ) -> Records:
         """The events at positions [start, stop) of an artifact; see `read_artifact`."""
-        return read_artifact(self.home(manifest.key), manifest, schema, start, stop, tables)
+        return read_artifact(self._place.local(manifest), manifest, schema, start, stop, tables)
 
     def resolve(self, prefix: str) -> Key:
         """The key that begins with `prefix`, of which people type ten characters."""
@@ -130,7 +156,7 @@ class Store:
             raise ConfigError(f"key {prefix!r} is not unique: {', '.join(k[: len(prefix) + 4] for k in found[:5])}. Give more characters.")
         if len(prefix) == 32 and self.has(prefix):
             return Key(prefix)
-        raise ArtifactMissing(f"store {self.root}: no artifact {prefix!r}. List them with: penstock store ls")
+        raise ArtifactMissing(f"store {self.name}: no artifact {prefix!r}. List them with: penstock store ls")
 
     def add(self, file: Path, schema: str) -> Key:
         """Keep a calibration, geometry or mask file as an artifact; its key is of its schema and content."""
@@ -165,7 +191,7 @@ class Store:
                 environment={"host": socket.gethostname(), "numerics": ""},
                 times={"finished": now},
             )
-            write_atomically(home / "manifest.json", manifest.dumps())
+            self._place.publish(manifest)
         self.enter(manifest, f"assets/{schema}/{key.short}-{file.name}")
         return key
 
@@ -179,23 +205,17 @@ class Store:
 
     def set_ref(self, ref: str, key: str) -> None:
         """Point the name ``experiment/preset/subject/stage`` to `key`."""
-        path = self.root / "refs" / ref
-        make_folder(path.parent, self.root)
-        write_atomically(path, key + "\n")
+        self._place.write(f"refs/{ref}", key + "\n")
         self.index.set_ref(ref, key)
 
     def refs(self) -> Iterator[tuple[str, Key]]:
         """Every ref and its key, read from the files."""
-        base = self.root / "refs"
-        for path in sorted(p for p in base.rglob("*") if p.is_file() and not p.name.startswith(".")):
-            yield path.relative_to(base).as_posix(), Key(path.read_text().strip())
+        for name, text in self._place.texts("refs"):
+            yield name, Key(text.strip())
 
     def record_failure(self, failure: Failure) -> Path:
         """Keep a failure under ``attempts/`` and in the index."""
-        folder = self.root / "attempts"
-        make_folder(folder, self.root)
         now = datetime.now(UTC)
-        path = folder / f"{failure.key}-{now:%Y%m%dT%H%M%S%f}.json"
         content: dict[str, Json] = {
             "key": failure.key,
             "run": failure.run,
@@ -206,16 +226,16 @@ class Store:
             "content": failure.content,
             "at": now.isoformat(),
         }
-        write_atomically(path, json.dumps(content, indent=1) + "\n")
+        path = self._place.write(f"attempts/{failure.key}-{now:%Y%m%dT%H%M%S%f}.json", json.dumps(content, indent=1) + "\n")
         self.index.put_failure(failure.key, IndexedFailure(failure.error, failure.content, now.isoformat()))
         return path
 
     def verify(self, keys: Sequence[Key] | None = None) -> Iterator[tuple[Key, Damage | None]]:
         """Re-hash artifacts. A damaged one is set aside (``manifest.damaged.json``), so that the next run recomputes it."""
-        for key in keys if keys is not None else [Key(m.parent.name) for m in self.manifests()]:
+        for key in keys if keys is not None else self.keys():
             try:
                 manifest = self.manifest(key)
-                problem = _missing_or_short(self.home(key), manifest) or _changed(self.home(key), manifest)
+                problem = self._place.short(manifest) or self._place.changed(manifest)
             except DamagedArtifact as error:
                 problem = str(error)
             if problem:
@@ -224,27 +244,48 @@ class Store:
 
     def set_aside(self, key: Key) -> None:
         """Rename the manifest of a damaged artifact, which then no longer exists."""
-        path = self.home(key) / "manifest.json"
-        path.replace(path.with_name("manifest.damaged.json"))
+        self._place.set_aside(key)
         self.index.forget(key)
 
-    def manifests(self) -> Iterator[Path]:
+    def keys(self) -> list[Key]:
+        """The key of every artifact."""
+        return [key for key, _, _ in self._place.manifests()]
+
+    def manifests(self) -> Iterator[Manifest]:
         """Every manifest of the store."""
-        yield from sorted((self.root / "objects").glob("*/*/manifest.json"))
+        for _, text, where in self._place.manifests():
+            yield Manifest.loads(text, where)
 
     def rebuild(self) -> int:
         """Make the index anew from manifests, refs and recorded failures; the number of artifacts."""
         self.index.clear()
         count = 0
-        for path in sorted((self.root / "attempts").glob("*.json")):
-            content = json.loads(path.read_text())
+        for _, text in self._place.texts("attempts"):
+            content = json.loads(text)
             self.index.put_failure(content["key"], IndexedFailure(content["error"], content["content"], content["at"]))
-        for path in self.manifests():
-            self.index.put(_indexed(Manifest.read(path)))
+        for manifest in self.manifests():
+            self.index.put(_indexed(manifest))
             count += 1
         for name, key in self.refs():
             self.index.set_ref(name, key)
         return count
+
+    def evict(self, *, spare_s: float, keep_bytes: int = 0) -> tuple[int, int]:
+        """Remove copies of artifacts from the cache of a store in a bucket; see `evict` of the cache.
+
+        Returns
+        -------
+        removed, left
+            Number of copies that were removed, and bytes of those that are left.
+
+        Raises
+        ------
+        ConfigError
+            The store is a folder.
+        """
+        if not isinstance(self._place, ObjectPlace):
+            raise ConfigError(f"store {self.name}: is a folder and has no cache. Remove what nothing needs with: penstock store gc --yes")
+        return evict(self.root, spare_s=spare_s, keep_bytes=keep_bytes)
 
     def export(self, key: Key, folder: Path) -> list[Path]:
         """Copy the data files and the manifest of an artifact into `folder` under names that say what they are."""
@@ -252,9 +293,10 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         stem = f"{manifest.subject}.{manifest.stage}"
         copies = []
-        base = data_folder(self.home(key), manifest)
+        home = self._place.local(manifest)
+        base = data_folder(home, manifest)
         for file in manifest.files:
-            source = self.home(key) / file.name
+            source = home / file.name
             inside = source.relative_to(base)
             target = folder / stem / inside if manifest.storage == "files" else folder / f"{stem}{inside.name[inside.name.index('.') :]}"
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -265,13 +307,29 @@ class Store:
         return [*copies, target]
 
 
-def _layout(marker: Path) -> int:
+def _open_folder(root: Path, *, create: bool) -> Folder:
+    if root.exists() and not root.is_dir():
+        raise StoreError(f"store {root}: is a file, not a folder. Name another store in experiment.toml.")
+    marker = root / "penstock-store.json"
+    if not marker.exists():
+        if not create:
+            raise StoreError(f"store {root}: there is none. Name it with --store, or run a command in the folder of an experiment.toml.")
+        with translate_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            write_atomically(marker, json.dumps({"layout": LAYOUT}) + "\n")
+    _check_layout(marker.read_text(), str(root))
+    return Folder(root)
+
+
+def _check_layout(text: str, name: str) -> None:
     try:
-        return int(json.loads(marker.read_text())["layout"])
+        layout = int(json.loads(text)["layout"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"store {marker.parent}: {marker.name} is damaged ({error}). Write {json.dumps({'layout': LAYOUT})} into it, then run: penstock store verify"
+            f"store {name}: penstock-store.json is damaged ({error}). Write {json.dumps({'layout': LAYOUT})} into it, then run: penstock store verify"
         ) from error
+    if layout > LAYOUT:
+        raise StoreError(f"store {name}: layout {layout}, this penstock knows up to {LAYOUT}. Upgrade penstock.")
 
 
 def _indexed(manifest: Manifest) -> IndexedArtifact:
@@ -285,20 +343,3 @@ def _indexed(manifest: Manifest) -> IndexedArtifact:
         events_out=manifest.counts.events_out,
         created=str(manifest.times["finished"]),
     )
-
-
-def _missing_or_short(home: Path, manifest: Manifest) -> str:
-    for file in manifest.files:
-        path = home / file.name
-        if not path.is_file():
-            return f"{file.name} is missing"
-        if path.stat().st_size != file.size:
-            return f"{file.name} has {path.stat().st_size} bytes, the manifest says {file.size}"
-    return ""
-
-
-def _changed(home: Path, manifest: Manifest) -> str:
-    for file in manifest.files:
-        if hash_file(home / file.name) != file.sha256:
-            return f"{file.name} does not match its checksum"
-    return ""

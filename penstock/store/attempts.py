@@ -1,7 +1,8 @@
 """Attempts: one computation under one key, from block files to a published manifest.
 
 Blocks are written by workers, each a file of its own with a small note beside it that carries its checksum. Commit
-joins them in block order, publishes the manifest by hard link, and reads back who won.
+joins them in block order, publishes the manifest once (by hard link, or by conditional put into a bucket), and reads
+back who won.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,10 @@ from numpy.typing import NDArray
 from penstock.core.errors import SameKeyOtherBytes
 from penstock.core.schema import Records, Rejection
 from penstock.store import _folders, _ragged, _tables
-from penstock.store._files import hash_file, make_folder, seal, sync_folder, write_atomically
+from penstock.store._files import hash_file, link_file, make_folder, seal, sync_folder, write_atomically
 from penstock.store._manifest import DataFile, Manifest
+from penstock.store._objects import Bucket
+from penstock.store._objects_cache import bucket_of, fetch, publish
 from penstock.store._reading import read_artifact
 
 __all__ = ["Attempt", "BlockNote", "keep_files", "read_note", "rejections_of", "sorted_notes", "tally", "write_block"]
@@ -47,6 +51,8 @@ class BlockNote:
     inherited: tuple[tuple[int, str, bool], ...]
     """The same of events that an earlier stage left without one."""
     cpu_s: float
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the manifest's environment says of the worker: device, numerics, image."""
 
     def dumps(self) -> str:
         """The note as JSON text."""
@@ -62,7 +68,15 @@ class BlockNote:
 
 
 def write_block(
-    folder: Path, records: Records, *, block: int, size: int, events_in: int, cpu_s: float, inherited: Sequence[Rejection] = ()
+    folder: Path,
+    records: Records,
+    *,
+    block: int,
+    size: int,
+    events_in: int,
+    cpu_s: float,
+    inherited: Sequence[Rejection] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> BlockNote:
     """Write block number `block` (of at most `size` events) and its note into an attempt's ``blocks`` folder."""
     several = records.storage == "arrays" or (records.storage == "parquet" and len(records.tables) > 1)
@@ -76,16 +90,26 @@ def write_block(
         _tables.write_block(temporary, records, block * size)
     else:
         _ragged.write_block(temporary, records, size)
-    return _enter(temporary, path, records, block, events_in, cpu_s, inherited)
+    return _enter(temporary, path, records, block, events_in, cpu_s, inherited, environment)
 
 
-def keep_files(folder: Path, made: Path, records: Records, *, block: int = 0, cpu_s: float) -> BlockNote:
+def keep_files(
+    folder: Path, made: Path, records: Records, *, block: int = 0, cpu_s: float, environment: Mapping[str, str] = MappingProxyType({})
+) -> BlockNote:
     """Take over a folder of files that a stage made, on the same disk, as block number `block` of an attempt."""
-    return _enter(made, folder / f"{block:08d}.{uuid.uuid4().hex[:8]}.folder", records, block, records.n_events, cpu_s, ())
+    path = folder / f"{block:08d}.{uuid.uuid4().hex[:8]}.folder"
+    return _enter(made, path, records, block, records.n_events, cpu_s, (), environment)
 
 
 def _enter(
-    temporary: Path, path: Path, records: Records, block: int, events_in: int, cpu_s: float, inherited: Sequence[Rejection]
+    temporary: Path,
+    path: Path,
+    records: Records,
+    block: int,
+    events_in: int,
+    cpu_s: float,
+    inherited: Sequence[Rejection],
+    environment: Mapping[str, str],
 ) -> BlockNote:
     length, digest = _weigh(temporary)
     note = BlockNote(
@@ -99,6 +123,7 @@ def _enter(
         rejections=tuple((r.index, r.reason, r.excluded) for r in records.rejections),
         inherited=tuple((r.index, r.reason, r.excluded) for r in inherited),
         cpu_s=cpu_s,
+        environment=dict(environment),
     )
     temporary.replace(path)
     write_atomically(path.parent / f"{block:08d}.json", note.dumps())
@@ -133,11 +158,13 @@ class Attempt:
     root: Path
     home: Path
     name: str
+    bucket: Bucket | None = None
+    """Where the artifact goes, where `root` is the cache of a bucket."""
 
     @classmethod
     def begin(cls, root: Path, home: Path) -> Attempt:
         """Open a new attempt below `home`, the folder of the key."""
-        attempt = cls(root, home, uuid.uuid4().hex[:12])
+        attempt = cls(root, home, uuid.uuid4().hex[:12], bucket_of(root))
         make_folder(attempt.blocks, root)
         return attempt
 
@@ -166,7 +193,7 @@ class Attempt:
                 if number in notes:
                     continue
                 source, target = other / note.file, self.blocks / note.file
-                (_folders.link_folder if source.is_dir() else os.link)(source, target)
+                (_folders.link_folder if source.is_dir() else link_file)(source, target)
                 write_atomically(self.blocks / f"{number:08d}.json", note.dumps())
                 notes[number] = note
             shutil.rmtree(other.parent, ignore_errors=True)
@@ -192,7 +219,8 @@ class Attempt:
         """The data files of one part, and what each holds: the schema's first table goes by the name of the schema."""
         if schema.storage == "files":
             made = self.folder / "files"
-            sources[0].replace(made)
+            # The block stays until the commit is done, so that one that fails can be done again.
+            _folders.link_folder(sources[0], made)
             yield from ((path, schema.name) for path in _folders.files_of(made))
         elif schema.storage == "arrays":
             yield from ((path, schema.name) for path in _folders.append_arrays(self.folder, name, schema, sources))
@@ -208,13 +236,27 @@ class Attempt:
             yield path, schema.name
 
     def publish(self, manifest: Manifest, schema: type[Records], tolerance: float) -> Manifest:
-        """Publish the manifest once, by hard link; the manifest that stands afterwards, ours or another's.
+        """Publish the manifest once; the manifest that stands afterwards, ours or another's.
 
         Raises
         ------
         SameKeyOtherBytes
             Another process committed first, and its values differ by more than the stage's tolerance.
+        StoreError, ConfigError
+            The object store does not answer, or refuses. Nothing was published, or the next attempt adopts it.
         """
+        standing = self._link(manifest) if self.bucket is None else publish(self.bucket, self.root, manifest)
+        if standing.files == manifest.files:
+            shutil.rmtree(self.blocks, ignore_errors=True)
+            return standing
+        if not _is_same(standing, manifest):
+            if self.bucket is not None:
+                fetch(self.bucket, self.root, standing.key, standing)
+            _compare(self.home, standing, manifest, schema, tolerance)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return standing
+
+    def _link(self, manifest: Manifest) -> Manifest:
         ours = self.folder / "manifest.json"
         write_atomically(ours, manifest.dumps())
         ours.chmod(0o444)
@@ -227,13 +269,7 @@ class Attempt:
             if not target.exists():
                 raise
         sync_folder(self.home)
-        standing = Manifest.read(target)
-        if standing.files != manifest.files:
-            _compare(self.home, standing, manifest, schema, tolerance)
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            shutil.rmtree(self.blocks, ignore_errors=True)
-        return standing
+        return Manifest.read(target)
 
     def abandon(self, *, keep_blocks: bool) -> None:
         """Leave the attempt; whole blocks may stay for the next one."""
@@ -254,8 +290,6 @@ def _parts(notes: Sequence[BlockNote]) -> list[list[BlockNote]]:
 
 
 def _compare(home: Path, standing: Manifest, ours: Manifest, schema: type[Records], tolerance: float) -> None:
-    if _contents(standing) == _contents(ours) and standing.rejections == ours.rejections:
-        return
     if schema.storage == "files":
         worst = float("inf")
     else:
@@ -265,6 +299,10 @@ def _compare(home: Path, standing: Manifest, ours: Manifest, schema: type[Record
             f"{ours.subject}: stage {ours.stage!r}, artifact {ours.key.short}: two computations under one key differ by {worst:.3g} relative, the stage allows {tolerance:.3g}. "
             f"The first one stands ({standing.environment.get('host')}, numerics {standing.environment.get('numerics')!r}); compare the environments with: penstock explain {ours.key.short}"
         )
+
+
+def _is_same(one: Manifest, other: Manifest) -> bool:
+    return _contents(one) == _contents(other) and one.rejections == other.rejections
 
 
 def _contents(manifest: Manifest) -> list[tuple[str, str]]:

@@ -14,8 +14,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from penstock.core.canonical import Json, Key, digest_key
 from penstock.core.params import Params
-from penstock.core.selection import EventSelection, RunRange
+from penstock.core.selection import RUN_RANGE_PATTERN, EventSelection, RunRange
 from penstock.tpc.params import (
+    BaselineParams,
     ClusterParams,
     EstimateParams,
     FitParams,
@@ -101,6 +102,7 @@ _STAGES: dict[str, type[Params]] = {
     "readout": ReadoutParams,
     "scalers": ScalerParams,
     "merge": MergeParams,
+    "baselines": BaselineParams,
     "points": PointParams,
     "clusters": ClusterParams,
     "estimates": EstimateParams,
@@ -119,7 +121,10 @@ else:
         __config__=ConfigDict(extra="forbid", frozen=True),
         __doc__="Parameters of the TPC stages that win over preset and experiment.toml.",
         **{
-            stage: (model, Field(default_factory=model, title=f"tpc.{stage}", description=params.__doc__))
+            stage: (
+                model if params.model_fields else SkipJsonSchema[model],
+                Field(default_factory=model, title=f"tpc.{stage}", description=params.__doc__),
+            )
             for stage, params in _STAGES.items()
             for model in [overrides_model(params, f"{stage.capitalize()}Overrides")]
         },
@@ -134,7 +139,7 @@ class ProcessRequest(BaseModel):
     experiment: str = Field(min_length=1, title="Experiment")
     """Path of experiment.toml, or of the folder that holds it, where the flow runs. Absolute for a worker."""
 
-    runs: str = Field(default="all", title="Runs")
+    runs: str = Field(default="all", title="Runs", json_schema_extra={"pattern": RUN_RANGE_PATTERN})
     """Run range: 94-110,115,!100 or last:50 or all."""
 
     events: str | SkipJsonSchema[None] = Field(default=None, title="Events", json_schema_extra=_without_default)
@@ -155,13 +160,16 @@ class ProcessRequest(BaseModel):
     retry_failed: bool = Field(default=False, title="Retry failed")
     """Compute again what failed on its content."""
 
-    executor: Annotated[str, Field(pattern=r"^(inline|local|(tcp|tls)://.+)$")] | SkipJsonSchema[None] = Field(
+    executor: Annotated[str, Field(pattern=r"^(inline|local|(tcp|tls)://.+|slurm:.+)$")] | SkipJsonSchema[None] = Field(
         default=None, title="Executor", json_schema_extra=_without_default
     )
-    """Where batches are computed: inline, local, or tcp://host:port of a Dask scheduler. Changes no result."""
+    """Where batches are computed: inline, local, tcp://host:port or tls://host:port of a Dask scheduler, or slurm:PROFILE.toml. Changes no result."""
 
     workers: PositiveInt | SkipJsonSchema[None] = Field(default=None, title="Workers", json_schema_extra=_without_default)
     """Worker processes of the local executor; all cores if left out. Changes no result."""
+
+    cpu_fallback: bool = Field(default=False, title="CPU fallback")
+    """Run stages of the GPU lane on CPUs where no worker has a GPU, as the manifest then says; otherwise that is an error."""
 
     @field_validator("runs")
     @classmethod

@@ -7,7 +7,7 @@ angles in rad, magnetic rigidity (Bρ) in T·m, charges in ADC counts or ADC cou
 from __future__ import annotations
 
 from penstock.core.schema import Column, Records, Table
-from penstock.formats.traces import ORIGIN, Traces
+from penstock.formats.traces import GET_SAMPLES, HARDWARE, ORIGIN, Traces
 
 __all__ = [
     "MESH_SAMPLES",
@@ -15,6 +15,7 @@ __all__ = [
     "Clusters",
     "Estimates",
     "Fits",
+    "FlatTraces",
     "Kinematics",
     "PointCloud",
     "Readout",
@@ -29,6 +30,25 @@ ION_CHAMBER = (
     Column("ic_multiplicity", "f4", "", "ion-chamber pulses after the delay, -1 without an ion chamber"),
 )
 """Columns that describe the ion chamber of an event. Cuts on them act at fits and tables."""
+
+
+class FlatTraces(Records):
+    """Traces of pads without their baseline: what is left are pulses and noise around zero."""
+
+    name = "tpc.baselines"
+    version = 1
+    tables = (
+        Table("events", ORIGIN, per=None),
+        Table(
+            "pads",
+            (
+                *HARDWARE,
+                Column("pad", "i2", "", "pad number, -1 where the channel has none"),
+                Column("samples", "f4", "ADC", "above the baseline; the first and the last repeat their neighbours", shape=(GET_SAMPLES,)),
+            ),
+            chunk=64,
+        ),
+    )
 
 
 class PointCloud(Records):

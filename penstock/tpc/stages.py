@@ -6,6 +6,7 @@ from penstock.core.stage import stage
 from penstock.formats.scalers import Scalers
 from penstock.tpc.assets import Electronics, FieldMap, GasTable, Gates, PadMap, StoppingTables
 from penstock.tpc.params import (
+    BaselineParams,
     ClusterParams,
     EstimateParams,
     FitParams,
@@ -16,7 +17,7 @@ from penstock.tpc.params import (
     ReadoutParams,
     ScalerParams,
 )
-from penstock.tpc.schemas import Clusters, Estimates, Fits, Kinematics, PointCloud, Readout, Traces, TrackMesh
+from penstock.tpc.schemas import Clusters, Estimates, Fits, FlatTraces, Kinematics, PointCloud, Readout, Traces, TrackMesh
 
 __all__ = ["STAGES"]
 
@@ -48,6 +49,21 @@ merge = stage(
     summary=("pads", "silicon"),
     figure="penstock.views.tpc_traces:draw_traces",
     modules=("penstock.tpc.electronics",),
+)
+
+baselines = stage(
+    "tpc.baselines",
+    version=1,
+    body="penstock.tpc.baselines:subtract_baselines",
+    params=BaselineParams,
+    reads={"traces": Traces},
+    tables={"traces": ("pads",)},
+    writes=FlatTraces,
+    lane="gpu",
+    block=16,
+    tolerance=1e-5,
+    summary=("pads",),
+    figure="penstock.views.tpc_baselines:draw_baselines",
 )
 
 points = stage(
@@ -154,4 +170,4 @@ scalers = stage(
     figure="penstock.views.tpc_scalers:draw_scalers",
 )
 
-STAGES = (readout, scalers, merge, points, clusters, estimates, mesh, fits, kinematics)
+STAGES = (readout, scalers, merge, baselines, points, clusters, estimates, mesh, fits, kinematics)

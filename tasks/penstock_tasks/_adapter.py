@@ -36,14 +36,16 @@ class Work:
         self.session = session
         self.rows = {(row.run, row.stage.name): row for row in rows}
         self.results: dict[tuple[int, str], StepResult] = {}
+        self._by_run: dict[int, dict[str, StepResult]] = {}
 
     def before(self, run: int) -> dict[str, StepResult]:
         """Results of a run so far, by stage."""
-        return {stage: result for (number, stage), result in list(self.results.items()) if number == run}
+        return dict(self._by_run.get(run, {}))
 
     def enter(self, result: StepResult) -> None:
         """Keep a result and tell the watcher."""
         self.results[result.run, result.stage] = result
+        self._by_run.setdefault(result.run, {})[result.stage] = result
         self.session.watcher.ended(result)
 
     def perform(self, run: int, stage: str) -> StepResult:
@@ -59,8 +61,14 @@ class Work:
         return result
 
 
-def stage_task(stage: Stage) -> StageTask:
-    """The Prefect task of a stage: its name, tags for family and lane, no caching and no retries."""
+def stage_task(stage: Stage, lane: str | None = None) -> StageTask:
+    """The Prefect task of a stage: its name, tags for family and lane, no caching and no retries.
+
+    Parameters
+    ----------
+    lane
+        The lane that it is computed on, where that is not the one it declares.
+    """
 
     def perform(run: int, work: Work) -> State[Any]:
         row = work.rows[run, stage.name]
@@ -75,7 +83,7 @@ def stage_task(stage: Stage) -> StageTask:
         perform,
         name=stage.name,
         description=f"Stage {stage.name}, version {stage.version}, of one run.",
-        tags={family, f"lane:{stage.lane}"},
+        tags={family, f"lane:{lane or stage.lane}"},
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=0,
@@ -86,11 +94,11 @@ def stage_task(stage: Stage) -> StageTask:
 _known: dict[tuple[str, int, str], StageTask] = {}
 
 
-def task_of(stage: Stage) -> StageTask:
-    """The task of a stage, made once."""
-    identity = (stage.name, stage.version, stage.lane)
+def task_of(stage: Stage, lane: str | None = None) -> StageTask:
+    """The task of a stage on a lane, made once."""
+    identity = (stage.name, stage.version, lane or stage.lane)
     if identity not in _known:
-        _known[identity] = stage_task(stage)
+        _known[identity] = stage_task(stage, lane)
     return _known[identity]
 
 

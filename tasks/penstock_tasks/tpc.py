@@ -9,13 +9,14 @@ from __future__ import annotations
 from penstock.tpc.stages import STAGES
 from penstock_tasks._adapter import task_of
 
-__all__ = ["clusters", "estimates", "fits", "kinematics", "merge", "mesh", "points", "readout", "scalers"]
+__all__ = ["baselines", "clusters", "estimates", "fits", "kinematics", "merge", "mesh", "points", "readout", "scalers"]
 
 _TASKS = {stage.name: task_of(stage) for stage in STAGES}
 
 readout = _TASKS["tpc.readout"]
 scalers = _TASKS["tpc.scalers"]
 merge = _TASKS["tpc.merge"]
+baselines = _TASKS["tpc.baselines"]
 points = _TASKS["tpc.points"]
 clusters = _TASKS["tpc.clusters"]
 estimates = _TASKS["tpc.estimates"]

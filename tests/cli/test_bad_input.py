@@ -82,7 +82,11 @@ def test_an_unknown_preset_names_those_that_there_are(penstock, fresh) -> None:
 
 def test_an_unknown_executor_names_those_that_there_are(penstock, fresh) -> None:
     result = penstock("run", "--executor", "slurm", "--json", folder=fresh)
-    refused(result, 2, "executor 'slurm' is not known. Use inline, local or tcp://host:port of a Dask scheduler.")
+    refused(
+        result,
+        2,
+        "executor 'slurm' is not known. Use inline, local, tcp://host:port or tls://host:port of a Dask scheduler, or slurm:PROFILE.toml.",
+    )
 
 
 def test_a_broken_experiment_toml_is_named_with_the_place(penstock, tmp_path) -> None:

@@ -36,6 +36,8 @@ executor = "inline"
 LONG = {
     "tutorial/first-evening.md",
     "tutorial/extend.md",
+    "operations/upgrade-and-backup.md",
+    "operations/gpu.md",
     *(
         f"how-to/{name}.md"
         for name in (

@@ -64,7 +64,7 @@ class Background:
         return self.report
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
 def test_the_bytes_depend_neither_on_workers_nor_on_batches(make_toy: Maker, cluster: SharedCluster, workers: int) -> None:
     def digests(name: str, resources: Resources) -> dict[str, list[str]]:
         toy = make_toy(name)
@@ -194,7 +194,7 @@ def test_a_lane_that_no_worker_offers_fails_at_once_with_the_workers(
 
     assert re.fullmatch(
         r"stage 'toy.on_gpu': no worker offers lane 'gpu' \(tcp://\S+ offers toy\)\. "
-        rf"Start one with: dask worker {re.escape(resources.executor)} --resources 'gpu=1'",
+        rf"Start one with: dask cuda worker {re.escape(resources.executor)} --resources 'gpu=1', or allow CPUs with --cpu-fallback",
         str(caught.value),
     )
     assert list(toy.store.manifests()) == []

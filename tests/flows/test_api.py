@@ -19,6 +19,7 @@ class Answering(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response({"/api/health": 200, "/locked/health": 401}.get(self.path, 500))
         self.end_headers()
+        self.wfile.write(b"true")
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.config import RunColumn
 from penstock.core.canonical import Key
 from penstock.core.plan import PlanRow, State
 from penstock.core.stage import StageCode
 from penstock.execute import StepResult
+from penstock.store import Counts
+from penstock.tpc.request import ProcessRequest
+from penstock.tpc.schemas import PointCloud
 from penstock.tpc.stages import STAGES
-from penstock_flows._tables import count_plan, count_results, failure_message, plan_table, run_table, run_table_description
+from penstock.views import Cell, RunTable
+from penstock.views.run_table_values import ColumnValue
+from penstock_flows._tables import all_runs, count_plan, count_results, failure_message, plan_table, run_table, run_table_description
+from penstock_flows.process import process
 
 POINTS, CLUSTERS, ESTIMATES = (next(s for s in STAGES if s.name == name) for name in ("tpc.points", "tpc.clusters", "tpc.estimates"))
 NAMES = [s.name for s in (POINTS, CLUSTERS, ESTIMATES)]
@@ -49,6 +61,50 @@ def test_run_table_says_why_a_run_failed() -> None:
     results = [result(7, NAMES[0], State.FAILED, "run 7: truncated"), result(7, NAMES[1], State.SKIPPED, "run 7: tpc.points failed")]
     (row,) = run_table(results, NAMES)
     assert row == {"run": "7", NAMES[0]: "failed", NAMES[1]: "skipped", NAMES[2]: "–", "error": "run 7: truncated"}
+
+
+def counted(runs: list[int], state: State = State.CURRENT) -> RunTable:
+    counts = Counts(10, 9, {}, {}, {"points": 1200})
+    rows = {run: {NAMES[0]: Cell(run, NAMES[0], state, key=Key(f"{run:032d}"), counts=counts, shown=("points",))} for run in runs}
+    values = {run: {"per_event": ColumnValue(State.CURRENT, run / 2)} for run in runs}
+    return RunTable((NAMES[0],), rows, (RunColumn("per_event", NAMES[0], PointCloud, counting="rows/events"),), values)
+
+
+def test_run_table_has_the_counts_and_columns_of_each_run() -> None:
+    (row,) = run_table([result(7, NAMES[0], State.COMPUTED)], NAMES[:1], counted([7]))
+    assert row == {"run": "7", NAMES[0]: "computed: 9 of 10 events, 1.0 s, 1,200 points", "per_event": "3.5", "error": "–"}
+
+
+def test_runs_that_share_a_row_show_what_they_have_in_all() -> None:
+    results = [result(run, NAMES[0], State.CURRENT) for run in (1, 2, 4)]
+    (row,) = run_table(results, NAMES[:1], counted([1, 2, 4]))
+    assert row == {"run": "1-2, 4", NAMES[0]: "current: 27 ev / 3,600 points", "per_event": "0.5 … 2", "error": "–"}
+
+
+def test_markdown_of_the_experiment_has_the_last_runs_and_their_keys() -> None:
+    text = all_runs(counted(list(range(1, 301))), "The page has them all.", "/data/store")
+    lines = text.splitlines()
+    assert lines[0] == "300 runs: 300 current. The last 200 of 300 runs stand here. The page has them all."
+    assert sum(line.startswith("| 300 | ✓ 9 ev / 1,200 points | 150 |") for line in lines) == 1
+    assert not any(line.startswith("| 100 |") for line in lines)
+    assert lines[-1] == f"| 300 | `{300:032d}` |"
+    assert "`/data/store/objects/`" in text
+
+
+@pytest.mark.server
+def test_after_a_flow_the_experiment_has_a_page_and_its_table_an_artifact(api: Any, experiment_folder: Path) -> None:
+    config = experiment_folder / "experiment.toml"
+    config.write_text(config.read_text() + '[columns]\nper_event = {stage = "tpc.points", value = "rows/events"}\n')
+    state = process(ProcessRequest(experiment=str(experiment_folder), runs="1", stages=["tpc.points"]), return_state=True)
+    artifacts = api.artifacts(state.state_details.flow_run_id)
+    name = re.sub(r"[^a-z0-9]+", "-", experiment_folder.name.lower()).strip("-")
+    (row,) = artifacts[f"{name}-run-table"]
+    page = (experiment_folder / "run-table.html").read_text(encoding="utf-8")
+    assert re.fullmatch(r"computed: 6 of 6 events, .* s, [\d,]+ points", row["tpc.points"])
+    assert float(row["per_event"].replace(",", "")) > 0
+    assert artifacts[f"{name}-runs"].startswith("2 runs: 1 computed, 5 missing. `")
+    assert page.count("<tr data-states") == 2
+    assert 'href="figures/run-0001.tpc.points.png"' in page
 
 
 def test_runs_that_were_current_share_one_row() -> None:

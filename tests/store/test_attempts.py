@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reals3 import Bench
 from toybench import attempt_of, make_groups, make_hits, make_manifest, make_summary, same_records
 from toyline.schemas import Groups, Hits
 
@@ -18,6 +19,13 @@ from penstock.store import Store, attempts
 from penstock.store.attempts import Attempt, read_note, rejections_of, tally, write_block
 
 KEY = Key("a" * 32)
+in_a_folder = pytest.mark.parametrize("bench", ["folder"], indirect=True)
+
+
+@pytest.fixture
+def store(bench: Bench) -> Store:
+    """An empty store, in a folder and in a bucket."""
+    return bench.store
 
 
 def publish(store: Store, records: Records, tolerance: float = 0.0) -> None:
@@ -44,6 +52,7 @@ def test_an_artifact_exists_only_when_its_manifest_does(store: Store) -> None:
     assert store.has(KEY)
 
 
+@in_a_folder
 def test_the_manifest_is_published_by_hard_link(store: Store) -> None:
     attempt, manifest = attempt_of(store, KEY, make_hits(5))
 
@@ -132,6 +141,7 @@ def test_nan_at_the_same_place_is_no_difference(store: Store) -> None:
     assert attempt.publish(manifest, Hits, 1e-6) == store.manifest(KEY)
 
 
+@in_a_folder
 def test_data_files_and_manifest_are_read_only(store: Store) -> None:
     publish(store, make_hits(5))
 
@@ -201,6 +211,7 @@ def test_large_results_go_on_in_further_parts(store: Store, monkeypatch: pytest.
     assert same_records(store.read(manifest, Groups, 3, 9), records.part(3, 9))
 
 
+@in_a_folder
 def test_a_link_that_was_made_although_an_error_came_back_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt, manifest = attempt_of(store, KEY, make_hits(5))
     link = os.link
@@ -214,6 +225,7 @@ def test_a_link_that_was_made_although_an_error_came_back_counts(store: Store, m
     assert attempt.publish(manifest, Hits, 0.0) == manifest
 
 
+@in_a_folder
 def test_a_link_that_cannot_be_made_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     attempt, manifest = attempt_of(store, KEY, make_hits(5))
 

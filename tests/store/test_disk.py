@@ -11,7 +11,7 @@ from toybench import attempt_of, commit, make_groups, make_hits
 from penstock.core.canonical import Key
 from penstock.core.errors import StoreError
 from penstock.store import Store, translate_errors
-from penstock.store._index import Index
+from penstock.store._index_sqlite import SqliteIndex
 
 
 def fill(disk: Path) -> Path:
@@ -41,7 +41,7 @@ def test_a_store_that_cannot_be_made_is_refused_with_the_way_out(small_disk: Pat
 
 
 def test_an_index_that_cannot_be_written_is_refused_with_the_way_out(small_disk: Path, tmp_path: Path) -> None:
-    Index(small_disk / "index.sqlite").close()
+    SqliteIndex(small_disk / "index.sqlite").close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
 
     with pytest.raises(StoreError, match=r"index .*index\.sqlite: cannot be written \(.*\)\. Give this user write permission"):

@@ -16,6 +16,7 @@ from penstock.core.canonical import Key
 from penstock.core.errors import DamagedArtifact, SameKeyOtherBytes
 from penstock.core.schema import Records
 from penstock.store import Manifest, Store
+from penstock.store._folders import link_folder
 from penstock.store.attempts import Attempt, keep_files, read_note
 
 KEY = Key("b" * 32)
@@ -274,3 +275,17 @@ def test_a_table_that_cannot_be_read_says_where_and_what_to_do(store: Store) -> 
 
     with pytest.raises(DamagedArtifact, match=rf"^{re.escape(str(path))}: cannot be read \(.+\)\. Run: penstock store verify$"):
         store.read(manifest, Tally)
+
+
+def test_files_of_another_user_are_copied_where_they_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for protected_hardlinks, which needs two users."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "page.txt").write_bytes(b"page")
+    monkeypatch.setattr("os.link", refuse)
+    link_folder(tmp_path / "from", tmp_path / "to")
+    assert (tmp_path / "to" / "page.txt").read_bytes() == b"page"
+    assert stat.S_IMODE((tmp_path / "to" / "page.txt").stat().st_mode) == 0o444

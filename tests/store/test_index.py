@@ -1,28 +1,56 @@
+"""What every index does, over SQLite and over a real PostgreSQL server; what is particular to PostgreSQL: test_index_postgres.py."""
+
 from __future__ import annotations
 
 import re
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from toybench import commit
 
 from penstock.core.canonical import Key
 from penstock.core.errors import StoreError
-from penstock.store import Failure, IndexedArtifact, IndexedFailure, Store, _index
+from penstock.store import Failure, IndexedArtifact, IndexedFailure, Store, _index, _index_sqlite
 from penstock.store._index import Index
+from penstock.store._index_place import open_index
+from penstock.store._index_sqlite import SqliteIndex
 
 ARTIFACT = IndexedArtifact(Key("abcd" * 8), "toy.hits", "run-0001", {"params": {"a": 1}}, 10, 5, 4, "2026-01-01")
+OPEN = (
+    "import sys; from pathlib import Path; from penstock.store import Store\n"
+    "place = sys.argv[3] if '://' in sys.argv[3] else Path(sys.argv[3])\n"
+    "Store(Path(sys.argv[1]), index=place).index.set_ref(sys.argv[2], 'k')"
+)
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    opened = Index(tmp_path / "index.sqlite")
-    yield opened
-    opened.close()
+def reopen(index_place: Path | str, tmp_path: Path) -> Iterator[Callable[[], Index]]:
+    """Opens the index of one store, again and again."""
+    opened: list[Index] = []
+
+    def again() -> Index:
+        opened.append(open_index(index_place, tmp_path))
+        return opened[-1]
+
+    yield again
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def index(reopen: Callable[[], Index]) -> Index:
+    return reopen()
+
+
+@pytest.fixture
+def store(index_place: Path | str, tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store", index=index_place) as empty:
+        yield empty
 
 
 def content(store: Store) -> tuple[object, ...]:
@@ -37,15 +65,54 @@ def test_an_artifact_is_found_as_it_was_entered(index: Index) -> None:
     assert index.existing([ARTIFACT.key, "other"]) == {ARTIFACT.key}
 
 
-def test_more_keys_than_a_statement_takes_are_looked_up_in_few_statements(index: Index) -> None:
+def test_an_artifact_that_is_entered_again_replaces_the_first(index: Index) -> None:
+    index.put(replace(ARTIFACT, size=3 << 40))
+    index.put(replace(ARTIFACT, size=5 << 40))
+
+    assert index.artifacts() == {ARTIFACT.key: replace(ARTIFACT, size=5 << 40)}
+
+
+def test_an_artifact_that_is_forgotten_is_gone(index: Index) -> None:
+    index.put(ARTIFACT)
+
+    index.forget(ARTIFACT.key)
+
+    assert index.artifacts() == {}
+
+
+def test_more_keys_than_a_statement_takes_are_looked_up_in_few_statements(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index.put(ARTIFACT)
     statements: list[str] = []
-    index._db.set_trace_callback(statements.append)
+    ask = index._rows
+    monkeypatch.setattr(index, "_rows", lambda sql, values: statements.append(sql) or ask(sql, values))
 
     found = index.existing([ARTIFACT.key, *(f"k{i}" for i in range(3999))])
 
     assert found == {ARTIFACT.key}
     assert len(statements) == 8
+
+
+def test_a_ref_moves(index: Index) -> None:
+    index.set_ref("e/default/run-0001/toy.hits", "one")
+    index.set_ref("e/default/run-0001/toy.hits", "two")
+    index.set_ref("e/default/run-0002/toy.hits", "one")
+
+    assert index.refs(["e/default/run-0001/toy.hits", "none"]) == {"e/default/run-0001/toy.hits": "two"}
+    assert len(index.refs()) == 2
+
+
+def test_the_checksum_of_a_raw_file_is_kept_with_its_size_time_and_inode(index: Index) -> None:
+    index.put_raw_file("/raw/run_0001.h5", 5 << 40, 1_795_285_297_169_610_712, (1 << 63) - 1, "ff")
+
+    assert index.raw_files(["/raw/run_0001.h5", "/raw/run_0002.h5"]) == {
+        "/raw/run_0001.h5": (5 << 40, 1_795_285_297_169_610_712, (1 << 63) - 1, "ff")
+    }
+
+
+def test_the_message_of_a_failure_may_hold_any_character(index: Index) -> None:
+    index.put_failure("k", IndexedFailure("run 1: µ 'quoted' %s ? \0", content=False, at="2026-01-01"))
+
+    assert index.failures(["k"])["k"] == IndexedFailure("run 1: µ 'quoted' %s ? \ufffd", content=False, at="2026-01-01")
 
 
 def test_keys_are_found_by_their_first_characters(index: Index) -> None:
@@ -64,46 +131,50 @@ def test_an_artifact_ends_the_memory_of_a_failure(index: Index) -> None:
     assert index.failures([ARTIFACT.key]) == {}
 
 
-def test_an_index_of_an_older_release_is_migrated_and_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = Index(tmp_path / "index.sqlite")
+def test_keys_are_found_by_characters_and_not_by_patterns(index: Index) -> None:
+    index.put(ARTIFACT)
+
+    assert [index.find(text) for text in ("a*", "a%", "a_", "")] == [[], [], [], [ARTIFACT.key]]
+
+
+def test_an_index_of_an_older_release_is_migrated_and_keeps_its_rows(reopen: Callable[[], Index], monkeypatch: pytest.MonkeyPatch) -> None:
+    old = reopen()
     old.put(ARTIFACT)
     old.close()
-    monkeypatch.setattr(_index, "_MIGRATIONS", (*_index._MIGRATIONS, "ALTER TABLE failures ADD COLUMN host TEXT"))
+    monkeypatch.setattr(_index, "MIGRATIONS", (*_index.MIGRATIONS, "ALTER TABLE {at}failures ADD COLUMN host TEXT"))
 
-    new = Index(tmp_path / "index.sqlite")
+    new = reopen()
 
     assert new.existing([ARTIFACT.key]) == {ARTIFACT.key}
-    assert new._db.execute("PRAGMA user_version").fetchone() == (len(_index._MIGRATIONS),)
-    new.close()
+    assert new._rows(f"SELECT host FROM {new._at}failures") == []
+    assert list(new._steps(len(_index.MIGRATIONS))) == []
 
 
-def test_a_migration_that_fails_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Index(tmp_path / "index.sqlite").close()
-    monkeypatch.setattr(_index, "_MIGRATIONS", (*_index._MIGRATIONS, "ALTER TABLE refs ADD COLUMN a TEXT; nonsense"))
+def test_a_migration_that_fails_leaves_the_index_as_it_was(reopen: Callable[[], Index], monkeypatch: pytest.MonkeyPatch) -> None:
+    reopen().close()
+    known = _index.MIGRATIONS
+    monkeypatch.setattr(_index, "MIGRATIONS", (*known, "ALTER TABLE {at}refs ADD COLUMN a TEXT; nonsense"))
     with pytest.raises(StoreError, match="syntax error"):
-        Index(tmp_path / "index.sqlite")
+        reopen()
 
-    with sqlite3.connect(tmp_path / "index.sqlite") as database:
-        columns = [row[1] for row in database.execute("PRAGMA table_info(refs)")]
-        version = database.execute("PRAGMA user_version").fetchone()
-    database.close()
+    monkeypatch.setattr(_index, "MIGRATIONS", known)
+    index = reopen()
 
-    assert columns == ["name", "key"]
-    assert version == (1,)
+    index.set_ref("e", "k")
+    assert index._rows(f"SELECT * FROM {index._at}refs") == [("e", "k")]
 
 
-def test_an_index_of_a_newer_release_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "index.sqlite"
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 99")
-    database.close()
+def test_an_index_of_a_newer_release_is_refused(reopen: Callable[[], Index], monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(_index, "MIGRATIONS", (*_index.MIGRATIONS, "CREATE TABLE {at}later (a TEXT)"))
+        index = reopen()
     message = (
-        f"index {path}: written by a newer penstock (version 99, known are 1 to 1). "
-        "Upgrade penstock, or remove the index and run: penstock store rebuild"
+        f"index {index.name}: written by a newer penstock (version 2, known are 1 to 1). "
+        f"Upgrade penstock, or {index._removal()} and run: penstock store rebuild"
     )
 
     with pytest.raises(StoreError, match=f"^{re.escape(message)}$"):
-        Index(path)
+        reopen()
 
 
 def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
@@ -113,19 +184,21 @@ def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(
         StoreError, match=f"^{re.escape(f'index {path}: damaged (file is not a database). Remove it and run: penstock store rebuild')}$"
     ):
-        Index(path)
+        SqliteIndex(path)
 
 
-def test_a_network_file_system_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_index, "_filesystem_of", lambda folder: "nfs4")
+def test_a_network_file_system_is_refused_by_name_and_the_message_shows_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_index_sqlite, "_filesystem_of", lambda folder: "nfs4")
     path = tmp_path / "index.sqlite"
     message = (
-        f"index {path}: lies on a network file system (nfs4), where SQLite's locks cannot be trusted. "
-        'Name a local path in experiment.toml: [store] index = "..."'
+        f"index {path}: lies on a network file system (nfs4), where SQLite's locks cannot be trusted. Name a local path in experiment.toml "
+        '([store] index = "/var/lib/..."), or, where several hosts write, a database: [store] index = "postgresql://user@host/database"'
     )
 
     with pytest.raises(StoreError, match=f"^{re.escape(message)}$"):
-        Index(path)
+        SqliteIndex(path)
 
 
 def test_the_index_may_lie_elsewhere_than_the_store(tmp_path: Path) -> None:
@@ -146,27 +219,33 @@ def test_a_rebuilt_index_is_equal_to_the_one_that_was_kept(store: Store) -> None
     assert content(store) == before
 
 
-def test_an_index_that_was_lost_is_rebuilt_from_the_store(tmp_path: Path) -> None:
-    with Store(tmp_path) as store:
+def test_an_index_that_was_lost_is_rebuilt_from_the_store(tmp_path: Path, index_place: Path | str) -> None:
+    with Store(tmp_path / "store", index=index_place) as store:
         commit(store, "one", ref="e/default/run-0001/toy.hits")
         before = content(store)
-    for path in tmp_path.glob("index.sqlite*"):
-        path.unlink()
+    lose(index_place, store)
 
-    with Store(tmp_path) as store:
+    with Store(tmp_path / "store", index=index_place) as store:
         assert content(store) == ({}, {}, {})
         store.rebuild()
         assert content(store) == before
 
 
-@pytest.mark.slow
-def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from penstock.store import Store; Store(Path(sys.argv[1])).index.set_ref(sys.argv[2], 'k')"
-    )
+def lose(place: Path | str, store: Store) -> None:
+    if isinstance(place, Path):
+        for path in place.parent.glob(f"{place.name}*"):
+            path.unlink()
+    else:
+        with psycopg.connect(place) as connection:
+            connection.execute(f"DROP SCHEMA {store.index._at.rstrip('.')} CASCADE")
 
-    processes = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "new"), str(i)]) for i in range(6)]
+
+@pytest.mark.slow
+def test_processes_that_open_a_new_store_at_once_all_succeed(tmp_path: Path, index_place: Path | str) -> None:
+    commands = [[sys.executable, "-W", "ignore", "-c", OPEN, str(tmp_path / "new"), str(i), str(index_place)] for i in range(6)]
+
+    processes = [subprocess.Popen(command) for command in commands]
 
     assert [p.wait(60) for p in processes] == [0] * 6
-    with Store(tmp_path / "new") as store:
+    with Store(tmp_path / "new", index=index_place) as store:
         assert len(store.index.refs()) == 6

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from reals3 import Bench, data_name, flipped
 from toybench import attempt_of, commit, make_hits, make_summary, same_records
 from toyline.schemas import Groups, Hits, Summary
 
@@ -17,15 +18,15 @@ from penstock.store import Failure, IndexedArtifact, Store
 REF = "e/default/run-0001/toy.hits"
 
 
-def only_file(store: Store, key: Key) -> Path:
-    return store.home(key) / store.manifest(key).files[0].name
+@pytest.fixture
+def store(bench: Bench) -> Store:
+    """An empty store, in a folder and in a bucket."""
+    return bench.store
 
 
-def damage(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(content)
+def damage(bench: Bench, key: Key) -> None:
+    name = data_name(bench.store, key)
+    bench.write(name, flipped(bench.read(name) or b""))
 
 
 def test_a_ref_moves_on_commit_and_is_mirrored_in_the_index(store: Store) -> None:
@@ -44,9 +45,9 @@ def test_verify_is_content_with_whole_artifacts(store: Store) -> None:
     assert store.has(key)
 
 
-def test_verify_finds_one_flipped_bit_and_sets_the_artifact_aside(store: Store) -> None:
+def test_verify_finds_one_flipped_bit_and_sets_the_artifact_aside(bench: Bench, store: Store) -> None:
     key = commit(store, "one")
-    damage(only_file(store, key))
+    damage(bench, key)
 
     ((_, found),) = store.verify()
 
@@ -54,12 +55,12 @@ def test_verify_finds_one_flipped_bit_and_sets_the_artifact_aside(store: Store) 
     assert found.problem.endswith("data.h5 does not match its checksum")
     assert not store.has(key)
     assert store.index.existing([key]) == set()
-    assert (store.home(key) / "manifest.damaged.json").exists()
+    assert f"objects/{key[:2]}/{key}/manifest.damaged.json" in bench.names("objects")
 
 
-def test_verify_finds_a_missing_file(store: Store) -> None:
+def test_verify_finds_a_missing_file(bench: Bench, store: Store) -> None:
     key = commit(store, "one")
-    only_file(store, key).unlink()
+    bench.write(data_name(store, key), None)
 
     ((_, found),) = store.verify()
 
@@ -67,13 +68,12 @@ def test_verify_finds_a_missing_file(store: Store) -> None:
     assert found.problem.endswith("data.h5 is missing")
 
 
-def test_verify_finds_a_file_that_was_cut(store: Store) -> None:
+def test_verify_finds_a_file_that_was_cut(bench: Bench, store: Store) -> None:
     key = commit(store, "one")
-    path = only_file(store, key)
-    size = path.stat().st_size
-    path.chmod(0o644)
-    with path.open("r+b") as stream:
-        stream.truncate(size - 1)
+    name = data_name(store, key)
+    content = bench.read(name) or b""
+    size = len(content)
+    bench.write(name, content[:-1])
 
     ((_, found),) = store.verify([key])
 
@@ -81,11 +81,9 @@ def test_verify_finds_a_file_that_was_cut(store: Store) -> None:
     assert found.problem.endswith(f"data.h5 has {size - 1} bytes, the manifest says {size}")
 
 
-def test_verify_finds_a_manifest_that_cannot_be_read(store: Store) -> None:
+def test_verify_finds_a_manifest_that_cannot_be_read(bench: Bench, store: Store) -> None:
     key = commit(store, "one")
-    path = store.home(key) / "manifest.json"
-    path.chmod(0o644)
-    path.write_text("{")
+    bench.write(f"objects/{key[:2]}/{key}/manifest.json", b"{")
 
     ((_, found),) = store.verify()
 
@@ -93,16 +91,16 @@ def test_verify_finds_a_manifest_that_cannot_be_read(store: Store) -> None:
     assert "not a manifest" in found.problem
 
 
-def test_an_artifact_whose_file_is_short_does_not_exist(store: Store) -> None:
+def test_an_artifact_whose_file_is_gone_does_not_exist(bench: Bench, store: Store) -> None:
     key = commit(store, "one")
-    only_file(store, key).unlink()
+    bench.write(data_name(store, key), None)
 
     assert not store.has(key)
 
 
-def test_what_was_set_aside_is_published_anew(store: Store) -> None:
+def test_what_was_set_aside_is_published_anew(bench: Bench, store: Store) -> None:
     key = commit(store, "one")
-    damage(only_file(store, key))
+    damage(bench, key)
     list(store.verify())
 
     commit(store, "one")
@@ -138,7 +136,7 @@ def test_a_key_is_named_by_its_first_characters(store: Store) -> None:
 
 
 def test_a_key_that_is_not_there_is_an_error(store: Store) -> None:
-    message = f"store {store.root}: no artifact 'zzz'. List them with: penstock store ls"
+    message = f"store {store.name}: no artifact 'zzz'. List them with: penstock store ls"
 
     with pytest.raises(ArtifactMissing, match=f"^{re.escape(message)}$"):
         store.resolve("zzz")
@@ -161,13 +159,13 @@ def test_a_whole_key_is_found_although_the_index_has_lost_it(store: Store) -> No
     assert store.resolve(key) == key
 
 
-def test_an_export_has_names_that_say_what_it_is(store: Store, tmp_path: Path) -> None:
+def test_an_export_has_names_that_say_what_it_is(bench: Bench, store: Store, tmp_path: Path) -> None:
     key = commit(store, "one", make_summary(6))
 
     files = store.export(key, tmp_path / "out")
 
     assert [p.name for p in files] == ["run-0001.toy.made.parquet", "run-0001.toy.made.manifest.json"]
-    assert files[0].read_bytes() == only_file(store, key).read_bytes()
+    assert files[0].read_bytes() == bench.read(data_name(store, key))
     assert json.loads(files[1].read_text())["key"] == key
 
 
@@ -187,12 +185,12 @@ def test_the_folder_of_the_data_files_is_known(store: Store) -> None:
     assert store.read(store.manifest(key), Summary).n_events == 6
 
 
-def test_a_failure_is_kept_with_its_traceback(store: Store) -> None:
+def test_a_failure_is_kept_with_its_traceback(bench: Bench, store: Store) -> None:
     failure = Failure(Key("f" * 32), 3, "toy.hits", "run 3: it broke", "0:4", "Traceback ...", content=True)
 
     path = store.record_failure(failure)
 
-    kept = json.loads(path.read_text())
+    kept = json.loads(bench.read(path.relative_to(store.root).as_posix()) or b"")
     assert kept.pop("at")
     assert Failure(**kept) == failure
     assert store.index.failures([failure.key])[failure.key].error == "run 3: it broke"

@@ -21,8 +21,13 @@ DONE = StepResult(94, "tpc.points", KEY, State.COMPUTED, 30, 29, seconds=1.23, r
 def test_task_is_named_and_tagged_after_its_stage(stage: object) -> None:
     task = stage_task(stage)  # type: ignore[arg-type]
     assert task.name == stage.name  # type: ignore[attr-defined]
-    assert task.tags == {"tpc", "lane:tpc"}
+    assert task.tags == {"tpc", f"lane:{stage.lane}"}
     assert task.task_run_name == f"run {{run}} {task.name}"
+
+
+def test_the_tag_of_a_task_names_the_lane_that_it_is_computed_on() -> None:
+    assert "lane:elsewhere" in task_of(STAGES[0], "elsewhere").tags
+    assert task_of(STAGES[0], "elsewhere") is not task_of(STAGES[0])
 
 
 def test_prefect_neither_caches_nor_keeps_nor_retries() -> None:

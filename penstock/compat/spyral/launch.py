@@ -44,7 +44,7 @@ def launch(pipeline: Pipeline, run_min: int, run_max: int, workers: int, *, quie
     file = write_experiment(phases, active, pipeline.traces, (run_min, run_max), workers, exported.folder)
     experiment = load_experiment(file)
     request = Request(RunRange(",".join(map(str, runs))), retry_failed=True)
-    with Store(experiment.store_path) as store:
+    with experiment.open_store() as store:
         report = _execute(experiment, store, request, workers, quiet=quiet)
         wanted = {stage_name(p) for p, on in zip(phases, active, strict=True) if on}
         wanted |= {f"{name}_setup" for name in wanted}
@@ -65,7 +65,7 @@ def launch_assets(pipeline: Pipeline) -> None:
     if not stages:
         return
     request = Request(RunRange(str(available[0])), stages=stages, retry_failed=True)
-    with Store(experiment.store_path) as store:
+    with experiment.open_store() as store:
         report = _execute(experiment, store, request, 1, quiet=False)
         exported.bring_up_to_date(store, [r for r in Planner(experiment, store, request).plan() if r.stage.writes.storage == "files"])
     _raise_failures(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from penstock.tpc.params._daq import MergeParams, ReadoutParams, ScalerParams
 from penstock.tpc.params._fits import FitParams, KinematicsParams, MeshParams, PointErrorParams
 from penstock.tpc.params._tracks import (
+    BaselineParams,
     ClusterParams,
     ContinuityParams,
     EstimateParams,
@@ -17,6 +18,7 @@ from penstock.tpc.params._tracks import (
 )
 
 __all__ = [
+    "BaselineParams",
     "ClusterParams",
     "ContinuityParams",
     "EstimateParams",

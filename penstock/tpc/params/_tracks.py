@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from penstock.core.params import Params
 
 __all__ = [
+    "BaselineParams",
     "ClusterParams",
     "ContinuityParams",
     "EstimateParams",
@@ -24,11 +25,15 @@ __all__ = [
 ]
 
 
-class PulseParams(Params):
-    """How pulses are told from the baseline of a trace."""
+class BaselineParams(Params):
+    """How the baseline of a trace is found."""
 
     baseline_window_scale: PositiveFloat = 20.0
     """Width of the low-pass window of the baseline: trace length over this many samples."""
+
+
+class PulseParams(BaselineParams):
+    """How pulses are told from the baseline of a trace."""
 
     peak_separation_samples: float = Field(default=50.0, ge=1)
     """Least distance of two pulses of one trace."""

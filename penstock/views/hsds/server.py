@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import threading
 import time
@@ -20,11 +18,11 @@ from starlette.responses import Response
 
 from penstock.core.errors import ConfigError
 from penstock.formats.published import NotInTree, NotPublishable, Publisher
-from penstock.views.hsds._access import Access, is_loopback
 from penstock.views.hsds._reading import Reader
 from penstock.views.hsds._refusal import Refusal
 from penstock.views.hsds.api import ApiRoutes, ParameterStore
 from penstock.views.hsds.routes import HsdsRoutes, answer_json
+from penstock.views.serving import Access, listen, refuse_open
 
 __all__ = ["PublishServer"]
 
@@ -71,10 +69,7 @@ class PublishServer:
         allow_origins: Sequence[str] = (),
         lock_wait_s: float = 5.0,
     ) -> None:
-        if token is None and not is_loopback(host):
-            raise ConfigError(f"host {host!r} is reached by other machines, so a token is needed. Give one, or serve on 127.0.0.1.")
-        if token == "":
-            raise ConfigError("the token is empty. Give one that is hard to guess.")
+        refuse_open(host, token)
         self._host = host
         self._wanted_port = port
         self._publisher = publisher
@@ -97,7 +92,7 @@ class PublishServer:
 
     def __enter__(self) -> Self:
         """Listen and serve."""
-        self._socket = _listen(self._host, self._wanted_port)
+        self._socket = listen(self._host, self._wanted_port)
         self._reader = Reader(self._publisher, self._lock_wait_s)
         config = uvicorn.Config(
             self._app(),
@@ -159,24 +154,3 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     return answer_json({"detail": str(error)}, 404)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. It names its protocol, without which asyncio lets each answer wait 40 ms for an acknowledgement."""
-    listening: socket.socket | None = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)[0]
-        listening = socket.socket(family, kind, protocol)
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
-    except OSError as error:
-        if listening is not None:
-            listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"port {port} on {host} is taken. Name another, or 0 for a free one.") from error
-        raise ConfigError(
-            f"{host} port {port} cannot be listened on ({error}). Name an address of this machine and a free port."
-        ) from error
-    return listening

@@ -1,30 +1,67 @@
-"""Who may ask: those with the token, or without one those on this machine, and no web page that has not been allowed."""
+"""What our HTTP endpoints share: where they listen, and who may ask.
+
+On the loopback device anybody of this machine may; elsewhere only who has the token. No web page that has not been allowed sets anything.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hmac
-import ipaddress
+import os
+import socket
 from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from penstock.views.hsds.routes import answer_json
+from penstock.core.errors import ConfigError
+from penstock.security.addresses import is_loopback
 
-__all__ = ["Access", "is_loopback"]
+__all__ = ["Access", "listen", "refuse_open"]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches that address."""
-    if host.lower() == "localhost":
-        return True
+def refuse_open(host: str, token: str | None) -> None:
+    """Refuse an address that other machines reach where there is no token.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if token is None and not is_loopback(host):
+        raise ConfigError(f"host {host!r} is reached by other machines, so a token is needed. Give one, or serve on 127.0.0.1.")
+    if token == "":
+        raise ConfigError("the token is empty. Give one that is hard to guess.")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. It names its protocol, without which asyncio lets each answer wait 40 ms for an acknowledgement.
+
+    Raises
+    ------
+    ConfigError
+        The port is taken, or the address is not of this machine.
+    """
+    listening: socket.socket | None = None
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)[0]
+        listening = socket.socket(family, kind, protocol)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        if listening is not None:
+            listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"port {port} on {host} is taken. Name another, or 0 for a free one.") from error
+        raise ConfigError(
+            f"{host} port {port} cannot be listened on ({error}). Name an address of this machine and a free port."
+        ) from error
+    return listening
 
 
 class Access:
@@ -46,14 +83,14 @@ class Access:
             return
         headers = Headers(scope=scope)
         if self._token is not None and not self._has_token(scope, headers):
-            answer = answer_json({"detail": "a token is needed: send it as bearer token, as password, or as ?token=."}, 401)
+            answer = JSONResponse({"detail": "a token is needed: send it as bearer token, as password, or as ?token=."}, 401)
             answer.headers["WWW-Authenticate"] = 'Basic realm="penstock"'
         elif self._token is None and not is_loopback(_host_name(headers.get("host", "localhost"))):
-            answer = answer_json(
+            answer = JSONResponse(
                 {"detail": f"host {headers.get('host')!r} is not this machine. Use localhost, or serve with a token."}, 403
             )
         elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and headers.get("origin", "") not in {"", *self._allow_origins}:
-            answer = answer_json({"detail": f"origin {headers['origin']!r} is not allowed."}, 403)
+            answer = JSONResponse({"detail": f"origin {headers['origin']!r} is not allowed."}, 403)
         else:
             await self._app(scope, receive, send)
             return

@@ -1,0 +1,87 @@
+"""``penstock watch``: compute runs as they arrive in the raw folder, here or on a Prefect server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from penstock.cli._options import experiment_argument, nearest_experiment
+from penstock.config import Experiment
+from penstock.core.errors import ConfigError, PenstockError, RunCancelled
+from penstock.core.selection import RunRange
+from penstock.execute import Request, run
+from penstock.execute.watch import Arrival, RawWatch
+from penstock.store import Store
+
+__all__ = ["watch"]
+
+Start = Callable[[Arrival], str]
+"""Has a run computed; says in a few words how."""
+
+_MB = 1e6
+
+
+@click.command(epilog="Example: penstock watch experiment.toml --prefect process/process-e20009")
+@experiment_argument
+@click.option("--runs", default="all", show_default=True, help="Runs that are watched: 94-110,115,!100 or all.")
+@click.option(
+    "--every", default=10.0, show_default=True, type=click.FloatRange(min=0.1), metavar="SECONDS", help="How often the folder is looked at."
+)
+@click.option(
+    "--stable", default=30.0, show_default=True, type=click.FloatRange(min=0.0), metavar="SECONDS", help="How long files must not change."
+)
+@click.option("--once", is_flag=True, help="Look once. What was seen is remembered for the next time.")
+@click.option("--prefect", "deployment", default=None, metavar="FLOW/DEPLOYMENT", help="Start this deployment; without, compute here.")
+def watch(experiment: Path | None, runs: str, every: float, stable: float, *, once: bool, deployment: str | None) -> None:
+    """Compute each run that arrives in the raw folder, once, when all its files are there and no longer change.
+
+    A file that grows later is another run and is computed anew. Several may watch, and a watch may be started again:
+    nothing is computed twice.
+    """
+    loaded = nearest_experiment(experiment)
+    with loaded.open_store() as store:
+        start = _on_prefect(loaded, deployment) if deployment else _here(loaded, store)
+        looking = RawWatch(loaded, store, RunRange(runs), stable)
+        while True:
+            failed = _look(looking, start)
+            if once:
+                raise SystemExit(1 if failed else 0)
+            time.sleep(every)
+
+
+def _look(looking: RawWatch, start: Start) -> bool:
+    """Look once and start what arrived; whether anything was wrong."""
+    glance = looking.look(time.time())
+    failed = bool(glance.problems)
+    for problem in glance.problems:
+        click.echo(problem, err=True)
+    for arrival in glance.arrivals:
+        try:
+            how = start(arrival)
+        except (ConfigError, RunCancelled):
+            raise
+        except PenstockError as error:
+            click.echo(str(error), err=True)
+            failed = True
+            continue
+        looking.confirm(arrival)
+        click.echo(f"run {arrival.run}: {arrival.size / _MB:.1f} MB, key {arrival.key.short}, {how}")
+    return failed
+
+
+def _here(experiment: Experiment, store: Store) -> Start:
+    def compute(arrival: Arrival) -> str:
+        report = run(experiment, store, Request(RunRange(str(arrival.run))))
+        errors = [result.error for result in report.results if result.error]
+        return errors[0] if errors else "computed"
+
+    return compute
+
+
+def _on_prefect(experiment: Experiment, deployment: str) -> Start:
+    from penstock_flows.watch import trigger
+
+    return lambda arrival: f"flow run {trigger(experiment, arrival, deployment)}"
