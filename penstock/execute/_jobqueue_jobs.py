@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,15 @@ from distributed.core import Status
 from penstock.core.errors import ConfigError
 from penstock.execute._jobqueue_profile import JobKind, SlurmProfile, walltime_seconds
 
+# Its import makes Ctrl-C end the process at once, whoever imports it; cancelling is ours.
+_ON_CTRL_C = signal.getsignal(signal.SIGINT)
 try:
     from dask_jobqueue.slurm import SLURMCluster, SLURMJob
 except ModuleNotFoundError as error:
     raise ConfigError("SLURM jobs need the package dask-jobqueue. Install it with: pip install 'penstock[cluster]'") from error
+finally:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _ON_CTRL_C)
 
 __all__ = [
     "QueuedJob",

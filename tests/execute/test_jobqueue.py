@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -246,3 +247,9 @@ def test_workers_leave_before_their_job_is_cut_off_and_others_go_on(make_toy: Ma
 
     assert report.ok
     assert slurm.submitted >= 2
+
+
+def test_ctrl_c_stays_ours_when_jobs_of_slurm_are_imported() -> None:
+    code = "import signal; before = signal.getsignal(2); import penstock.execute._jobqueue; print(signal.getsignal(2) is before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

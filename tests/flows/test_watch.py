@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +64,13 @@ def test_runs_that_arrive_are_computed_here_once(arriving: ToyExperiment) -> Non
     assert all(line.endswith(", computed") for line in first.output.splitlines())
     assert {state for _, _, state, _ in arriving.plan()} == {"current"}
     assert (first.exit_code, second.exit_code, second.output) == (0, 0, "")
+
+
+def test_each_run_that_arrives_is_a_line_of_json(arriving: ToyExperiment) -> None:
+    lines = [json.loads(line) for line in look(arriving, "--json").output.splitlines()]
+
+    assert [(line["run"], line["how"]) for line in lines] == [(1, "computed"), (2, "computed")]
+    assert all(line["bytes"] > 0 and len(line["key"]) == 32 for line in lines)
 
 
 def test_what_is_not_stable_yet_is_left_for_the_next_look(arriving: ToyExperiment) -> None:

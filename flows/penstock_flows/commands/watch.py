@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from penstock.cli._options import experiment_argument, nearest_experiment
+from penstock.cli._options import experiment_argument, json_option, nearest_experiment
 from penstock.config import Experiment
 from penstock.core.errors import ConfigError, PenstockError, RunCancelled
 from penstock.core.selection import RunRange
@@ -35,41 +36,49 @@ _MB = 1e6
 )
 @click.option("--once", is_flag=True, help="Look once. What was seen is remembered for the next time.")
 @click.option("--prefect", "deployment", default=None, metavar="FLOW/DEPLOYMENT", help="Start this deployment; without, compute here.")
-def watch(experiment: Path | None, runs: str, every: float, stable: float, *, once: bool, deployment: str | None) -> None:
+@json_option
+def watch(experiment: Path | None, runs: str, every: float, stable: float, *, once: bool, deployment: str | None, as_json: bool) -> None:
     """Compute each run that arrives in the raw folder, once, when all its files are there and no longer change.
 
     A file that grows later is another run and is computed anew. Several may watch, and a watch may be started again:
-    nothing is computed twice.
+    nothing is computed twice. With --json each run, and each problem, is an object on a line of its own.
     """
     loaded = nearest_experiment(experiment)
     with loaded.open_store() as store:
         start = _on_prefect(loaded, deployment) if deployment else _here(loaded, store)
         looking = RawWatch(loaded, store, RunRange(runs), stable)
         while True:
-            failed = _look(looking, start)
+            failed = _look(looking, start, as_json=as_json)
             if once:
                 raise SystemExit(1 if failed else 0)
             time.sleep(every)
 
 
-def _look(looking: RawWatch, start: Start) -> bool:
+def _look(looking: RawWatch, start: Start, *, as_json: bool) -> bool:
     """Look once and start what arrived; whether anything was wrong."""
     glance = looking.look(time.time())
     failed = bool(glance.problems)
     for problem in glance.problems:
-        click.echo(problem, err=True)
+        _tell_problem(problem, as_json=as_json)
     for arrival in glance.arrivals:
         try:
             how = start(arrival)
         except (ConfigError, RunCancelled):
             raise
         except PenstockError as error:
-            click.echo(str(error), err=True)
+            _tell_problem(str(error), as_json=as_json)
             failed = True
             continue
         looking.confirm(arrival)
-        click.echo(f"run {arrival.run}: {arrival.size / _MB:.1f} MB, key {arrival.key.short}, {how}")
+        if as_json:
+            click.echo(json.dumps({"run": arrival.run, "bytes": arrival.size, "key": arrival.key, "how": how}))
+        else:
+            click.echo(f"run {arrival.run}: {arrival.size / _MB:.1f} MB, key {arrival.key.short}, {how}")
     return failed
+
+
+def _tell_problem(text: str, *, as_json: bool) -> None:
+    click.echo(json.dumps({"problem": text}) if as_json else text, err=not as_json)
 
 
 def _here(experiment: Experiment, store: Store) -> Start:
