@@ -164,6 +164,7 @@ def _request(runs: int | str, stages: str, events: str | None, params: Mapping[s
         stages=tuple(s.strip() for s in stages.split(",") if s.strip()),
         overrides=nested(params or {}),
         retry_failed=retry_failed,
+        source="params",
     )
 
 

@@ -78,7 +78,8 @@ def pending_runs() -> AutomationCore:
             match=_RUNS,
             match_related=_OURS,
             after={"prefect.flow-run.Pending"},
-            expect={"prefect.flow-run.Running", "prefect.flow-run.Cancelling", *_ENDED},
+            # The server may lose an event, and with it the word Running; signs of life come every 30 s.
+            expect={"prefect.flow-run.Running", "prefect.flow-run.heartbeat", "prefect.flow-run.Cancelling", *_ENDED},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

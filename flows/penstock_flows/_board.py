@@ -26,7 +26,7 @@ from penstock.core.stage import Stage, load_dotted
 from penstock.execute import Planner, Request, StepResult
 from penstock.store import Store
 from penstock.views import RunTable
-from penstock.views.run_table_html import write_run_table_html
+from penstock.views.run_table_html import figure_name, write_run_table_html
 from penstock.views.tables import run_table as count_runs
 from penstock_flows._tables import all_runs, count_plan, plan_table, run_table, run_table_description
 
@@ -113,7 +113,7 @@ class Board:
         key = f"{self._prefix}-{stage.name.replace('.', '-').replace('_', '-')}"
         title = f"{stage.name} of run {result.run}, artifact {result.key.short}"
         folder = self._experiment.path.parent
-        path = folder / "figures" / f"{manifest.subject}.{stage.name}.png"
+        path = folder / "figures" / figure_name(manifest.subject, stage.name, result.key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn: Path = load_dotted(stage.figure)(self._store, manifest, path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 
-__all__ = ["console_handlers", "outlive_reader"]
+__all__ = ["console_handlers", "outlive_reader", "without_ends_of_tasks"]
 
 
 def console_handlers() -> Iterator[PrefectConsoleHandler]:
@@ -17,6 +17,12 @@ def console_handlers() -> Iterator[PrefectConsoleHandler]:
         for handler in logging.getLogger(name).handlers:
             if isinstance(handler, PrefectConsoleHandler):
                 yield handler
+
+
+def without_ends_of_tasks(record: logging.LogRecord) -> bool:
+    """A filter: how a step ended is told by the progress and the report already, and not with Prefect's words as well."""
+    ends = ("Task run failed with state", "Finished in state")
+    return not (record.name.startswith("prefect.task_runs") and record.getMessage().startswith(ends))
 
 
 def outlive_reader() -> None:

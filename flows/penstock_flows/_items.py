@@ -162,15 +162,19 @@ class DeploymentItem:
         wanted = self._wanted()
         here = {name: getattr(found, name) for name in wanted}
         changed = _differing(here | {"tags": sorted(found.tags), "pull_steps": found.pull_steps or []}, wanted)
-        return [*changed, *(["schedules"] if _differ(found.schedules, self.spec.timing) else [])]
+        there = [_as_it_is(schedule) for schedule in found.schedules]
+        return [*changed, *(["schedules"] if there != _schedules(self.spec.timing, there) else [])]
 
     def write(self, client: SyncPrefectClient) -> None:
         """See `Item`."""
         found = self._read(client)
-        timing = self.spec.timing
-        schedules = [] if timing is None else [_schedule(timing, found.schedules if found else [])]
+        there = [_as_it_is(schedule) for schedule in found.schedules] if found else []
         client.create_deployment(
-            client.create_flow_from_name(self.spec.flow), self.spec.name, schedules=schedules, concurrency_limit=None, **self._wanted()
+            client.create_flow_from_name(self.spec.flow),
+            self.spec.name,
+            schedules=_schedules(self.spec.timing, there),
+            concurrency_limit=None,
+            **self._wanted(),
         )
 
     def _read(self, client: SyncPrefectClient) -> Any | None:
@@ -201,26 +205,31 @@ def _differing(found: Content, wanted: Content) -> list[str]:
     return [name for name in wanted if found[name] != wanted[name]]
 
 
-def _differ(found: list[DeploymentSchedule], timing: Timing | None) -> bool:
-    if timing is None or len(found) != 1:
-        return bool(found) or timing is not None
-    (there,) = found
-    return there.slug != timing.slug or _rhythm(there.schedule) != (timing.cron or timing.interval_s) or _wrongly_active(there, timing)
+def _as_it_is(there: DeploymentSchedule) -> DeploymentScheduleCreate:
+    fields = [name for name in DeploymentScheduleCreate.model_fields if getattr(there, name, None) is not None]
+    return DeploymentScheduleCreate.model_validate({name: getattr(there, name) for name in fields})
 
 
-def _wrongly_active(there: DeploymentSchedule, timing: Timing) -> bool:
-    return timing.insist and there.active != timing.active
+def _schedules(timing: Timing | None, there: list[DeploymentScheduleCreate]) -> list[DeploymentScheduleCreate]:
+    """The schedules as they should be, given those of the server: people's stay as they are, but for what was asked for."""
+    if timing is None:
+        return there
+    ours = next((schedule for schedule in there if schedule.slug == timing.slug), None)
+    if not there or (timing.asked_for and (ours is None or _rhythm(ours.schedule) != (timing.cron or timing.interval_s))):
+        made = _new(timing, active=timing.active if ours is None else bool(ours.active))
+        there = [made, *(schedule for schedule in there if schedule is not ours)]
+    return [schedule.model_copy(update={"active": timing.active}) for schedule in there] if timing.insist else there
 
 
 def _rhythm(schedule: object) -> str | float | None:
+    """Cron or seconds, as one asks for them; None where it is neither, or cron in another time zone."""
     if isinstance(schedule, CronSchedule):
-        return schedule.cron
+        return schedule.cron if schedule.timezone in (None, "UTC") else None
     return schedule.interval.total_seconds() if isinstance(schedule, IntervalSchedule) else None
 
 
-def _schedule(timing: Timing, found: list[DeploymentSchedule]) -> DeploymentScheduleCreate:
-    before = next((there.active for there in found if there.slug == timing.slug), timing.active)
+def _new(timing: Timing, *, active: bool) -> DeploymentScheduleCreate:
     rhythm = (
         CronSchedule(cron=timing.cron, timezone="UTC") if timing.cron else IntervalSchedule(interval=timedelta(seconds=timing.interval_s))
     )
-    return DeploymentScheduleCreate(schedule=rhythm, slug=timing.slug, active=timing.active if timing.insist else before)
+    return DeploymentScheduleCreate(schedule=rhythm, slug=timing.slug, active=active)

@@ -85,7 +85,8 @@ def run_under_prefect(
 
 def _quieten_console() -> None:
     """Leave standard error to the progress bars; the API still gets every line."""
-    from penstock_flows._console import console_handlers
+    from penstock_flows._console import console_handlers, without_ends_of_tasks
 
     for handler in console_handlers():
         handler.setLevel(logging.WARNING)
+        handler.addFilter(without_ends_of_tasks)

@@ -14,6 +14,7 @@ from penstock.config import Experiment
 from penstock.core.errors import ConfigError
 
 __all__ = [
+    "OF_EXPERIMENT",
     "POOLS",
     "DeploymentSpec",
     "PoolKind",
@@ -31,6 +32,9 @@ PoolKind = Literal["process", "docker", "kubernetes"]
 POOLS: dict[PoolKind, str] = {"process": "penstock", "docker": "penstock-docker", "kubernetes": "penstock-kubernetes"}
 """The work pool of each kind, by name."""
 
+OF_EXPERIMENT = ("process", "reprocess", "watch", "prune")
+"""Flows of which each experiment has a deployment of its own."""
+
 _IN_CONTAINERS = {"PREFECT_HOME": "/tmp/prefect"}  # noqa: S108  inside the image, where all else is read-only
 """A worker hands its own Prefect settings on, its folder among them, which no image has."""
 
@@ -46,6 +50,8 @@ class Timing:
     ----------
     active
         Whether it fires once it is made. Afterwards it stays as people set it in the UI, unless `insist`.
+    asked_for
+        Whether somebody named this time; else one that is on the server already stays at its time.
     """
 
     slug: str
@@ -53,6 +59,7 @@ class Timing:
     interval_s: float = 0.0
     active: bool = True
     insist: bool = False
+    asked_for: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ def experiment_deployments(common: Sequence[DeploymentSpec], experiment: Experim
     """
     by_name = {spec.name: spec for spec in common}
     made = []
-    for name in ("process", "reprocess", "watch", "prune"):
+    for name in OF_EXPERIMENT:
         spec = by_name[name]
         request = {"experiment": str(experiment.path)} | ({"deployment": f"process/process-{experiment.name}"} if name == "watch" else {})
         tags = dict.fromkeys([*(t for t in spec.tags if t not in ("tpc", "events")), experiment.instrument.name, experiment.name])

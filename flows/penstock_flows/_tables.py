@@ -96,8 +96,8 @@ def _shared(cells: Sequence[Cell]) -> str:
 
 def _further(counted: RunTable, runs: Sequence[int]) -> dict[str, str]:
     """Values of the further columns: of one run the value, of several the least and the greatest."""
-    found = {column.name: [counted.values[run][column.name] for run in runs if run in counted.values] for column in counted.columns}
-    return {name: value_range(values) or _NOTHING for name, values in found.items()}
+    found = {column: [counted.values[run][column.name] for run in runs if run in counted.values] for column in counted.columns}
+    return {column.head: value_range(values) or _NOTHING for column, values in found.items()}
 
 
 def all_runs(table: RunTable, page: str, store: str) -> str:

@@ -14,7 +14,8 @@ import httpx
 from pydantic import SecretStr
 
 from penstock.config import Experiment, load_experiment
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, PenstockError
+from penstock.security import without_login
 from penstock_flows._api import api_is_reachable, api_url
 from penstock_flows._specs import (
     POOLS,
@@ -27,10 +28,11 @@ from penstock_flows._specs import (
     queues,
     read_yaml,
 )
+from penstock_flows.login import check_version
 
 __all__ = ["Applied", "Outcome", "PoolKind", "apply", "check_experiments"]
 
-Outcome = Literal["created", "changed", "unchanged", "would be created", "would be changed", "wanted"]
+Outcome = Literal["created", "changed", "unchanged", "would be created", "would be changed", "wanted", "left over"]
 
 
 class Applied(NamedTuple):
@@ -41,7 +43,8 @@ class Applied(NamedTuple):
     kind
         ``work pool``, ``work queue``, ``limit``, ``deployment`` or ``automation``.
     outcome
-        ``wanted`` where there was no server to compare with, which a dry run allows.
+        ``wanted`` where there was no server to compare with, which a dry run allows; ``left over`` of a deployment that an experiment
+        has under a name of before, which stays untouched.
     fields
         What differed.
     """
@@ -63,7 +66,7 @@ def apply(
     notify: SecretStr | str | None = None,
     dry_run: bool = False,
 ) -> list[Applied]:
-    """Make the deployments of penstock, and three for each experiment, with all that they need.
+    """Make the deployments of penstock, and four for each experiment, with all that they need.
 
     Parameters
     ----------
@@ -74,7 +77,8 @@ def apply(
     job_variables
         Of the work pool, for every deployment, such as ``{"image": "penstock/flows:0.1"}``.
     schedule
-        When experiments are reprocessed: cron (UTC), or every so many seconds. Every night without.
+        When experiments are reprocessed: cron (UTC), or every so many seconds. Without, as it is on the server, and where it is new
+        every night.
     schedules_active
         Whether schedules fire; as they are on the server, and of new ones those of experiments, without.
     limits
@@ -87,7 +91,7 @@ def apply(
     Raises
     ------
     ConfigError
-        An experiment, its preset or a plug-in is wrong, or no server answers. Nothing was changed then.
+        An experiment, its preset or a plug-in is wrong, or no server of our version answers. Nothing was changed then.
     """
     loaded = check_experiments(experiments)
     content = read_yaml()
@@ -97,7 +101,9 @@ def apply(
     found = api_is_reachable()
     if not found and not dry_run:
         raise ConfigError(_unreachable())
-    return _settle(pool, queues(content, loaded), limits or {}, timed, notify, dry_run=dry_run, compare=found)
+    check_version()
+    applied = _settle(pool, queues(content, loaded), limits or {}, timed, notify, dry_run=dry_run, compare=found)
+    return [*applied, *(_left_over(loaded) if found else [])]
 
 
 def check_experiments(paths: Sequence[Path]) -> list[Experiment]:
@@ -130,7 +136,7 @@ def _timed(spec: DeploymentSpec, schedule: str | float | None, active: bool | No
         return spec
     if schedule is not None and spec.flow == "reprocess" and spec.parameters:
         by_cron = isinstance(schedule, str)
-        timing = Timing(timing.slug, cron=str(schedule) if by_cron else "", interval_s=0.0 if by_cron else float(schedule))
+        timing = Timing(timing.slug, str(schedule) if by_cron else "", 0.0 if by_cron else float(schedule), asked_for=True)
     if active is not None and (spec.parameters or not active):
         timing = replace(timing, active=active, insist=True)
     return replace(spec, timing=timing)
@@ -171,10 +177,23 @@ def _settle(
                     item.write(client)
     except httpx.HTTPStatusError as error:
         raise ConfigError(_refused(error)) from error
+    except httpx.TransportError as error:
+        raise PenstockError(
+            f"the Prefect API {without_login(api_url() or '')} went away meanwhile: {error}. Give the same command again."
+        ) from error
     return [
         Applied(item.kind, item.name, _outcome(fields, dry_run=dry_run), tuple(fields or ()))
         for item, fields in zip(items, differences, strict=True)
     ]
+
+
+def _left_over(experiments: Sequence[Experiment]) -> list[Applied]:
+    from prefect.client.orchestration import get_client
+
+    from penstock_flows._leftovers import left_over
+
+    with get_client(sync_client=True) as client:
+        return [Applied("deployment", name, "left over") for name in left_over(client, experiments)]
 
 
 def _outcome(fields: list[str] | None, *, dry_run: bool) -> Outcome:
@@ -188,12 +207,12 @@ def _outcome(fields: list[str] | None, *, dry_run: bool) -> Outcome:
 def _unreachable() -> str:
     url = api_url()
     if url is None:
-        return "no Prefect API is configured. Start a server with: prefect server start, and set PREFECT_API_URL to its address."
-    return f"the Prefect API {url} does not answer. Start a server with: prefect server start, or set PREFECT_API_URL to the right address."
+        return "no Prefect API is configured. Start a server with: penstock up, and set PREFECT_API_URL to its address."
+    return f"the Prefect API {without_login(url)} does not answer. Start a server with: penstock up, or set PREFECT_API_URL to the right address."
 
 
 def _refused(error: httpx.HTTPStatusError) -> str:
-    answer = f"the Prefect API {api_url()} answered {error.response.status_code} to {error.request.method} {error.request.url.path}"
+    answer = f"the Prefect API {without_login(api_url() or '')} answered {error.response.status_code} to {error.request.method} {error.request.url.path}"
     if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return f"{answer}: it asks for credentials. Set PREFECT_API_AUTH_STRING."
     return f"{answer}: {error.response.text[:500]}"

@@ -17,7 +17,7 @@ from penstock.execute import Request
 from penstock.tpc.request import ProcessRequest
 from penstock_flows._job import Job
 
-__all__ = ["THREADS", "bring_up_to_date", "name_of", "process", "request_of", "resources_of", "run_name", "title"]
+__all__ = ["THREADS", "absolute", "bring_up_to_date", "name_of", "process", "request_of", "resources_of", "run_name", "title"]
 
 
 def run_name() -> str:
@@ -30,7 +30,7 @@ def name_of(request: ProcessRequest) -> str:
     try:
         experiment = load_experiment(Path(request.experiment), preset=request.preset)
     except ConfigError:
-        return f"{Path(request.experiment).stem} runs {request.runs}"
+        return f"{request.experiment} runs {request.runs}"
     return title(experiment, request)
 
 
@@ -42,7 +42,7 @@ def title(experiment: Experiment, request: ProcessRequest) -> str:
 
 def request_of(request: ProcessRequest) -> Request:
     """The part of a request that `execute` takes."""
-    return Request(RunRange(request.runs), request.selection, tuple(request.stages), request.values(), request.retry_failed)
+    return Request(RunRange(request.runs), request.selection, tuple(request.stages), request.values(), request.retry_failed, "request")
 
 
 def resources_of(request: ProcessRequest, experiment: Experiment) -> Resources:
@@ -53,9 +53,25 @@ def resources_of(request: ProcessRequest, experiment: Experiment) -> Resources:
 
 def bring_up_to_date(request: ProcessRequest) -> State[Any]:
     """The body of a flow: compute what is not current; the state that the flow run ends in."""
-    experiment = load_experiment(Path(request.experiment), preset=request.preset)
+    experiment = load_experiment(absolute(request.experiment), preset=request.preset)
     with experiment.open_store() as store:
         return Job(experiment, store, request_of(request), resources_of(request, experiment)).conduct()
+
+
+def absolute(experiment: str) -> Path:
+    """The path of an experiment, where it is one that everybody understands alike.
+
+    Raises
+    ------
+    ConfigError
+        It is relative, and not there as seen from the folder of this flow run.
+    """
+    path = Path(experiment)
+    if not path.is_absolute() and not path.exists():
+        raise ConfigError(
+            f"experiment {experiment!r}: there is none in {Path.cwd()}, the folder of this flow run. Give its absolute path, as the worker sees it."
+        )
+    return path
 
 
 THREADS: Any = ThreadPoolTaskRunner()

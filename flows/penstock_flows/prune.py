@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from penstock.config import load_experiment
 from penstock.store import Garbage, Store, collect, empty_trash, find_garbage
+from penstock_flows.process import absolute
 
 __all__ = ["PruneRequest", "garbage_table", "prune", "run_name"]
 
@@ -80,7 +81,7 @@ def prune(request: PruneRequest) -> State[Any]:
     with _open(request) as store:
         garbage = find_garbage(store, spare_s=request.spare_hours * 3600.0)
         if not request.dry_run:
-            collect(store, garbage)
+            garbage = collect(store, garbage)
         removed = empty_trash(store) if request.empty_trash and not request.dry_run else 0
     size = sum(item.size for item in garbage) / _MB
     said = f"{len(garbage)} folders, {size:.2f} MB, {'would go' if request.dry_run else 'went'} to the trash"
@@ -93,5 +94,5 @@ def prune(request: PruneRequest) -> State[Any]:
 def _open(request: PruneRequest) -> Store:
     if request.store:
         return Store(Path(request.store), create=False)
-    experiment = load_experiment(Path(request.experiment))
+    experiment = load_experiment(absolute(request.experiment))
     return experiment.open_store()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,10 +16,12 @@ from pathlib import Path
 
 from penstock.core.errors import PenstockError
 
-__all__ = ["ServerFailed", "free_port", "serve", "server_environment"]
+__all__ = ["ServerFailed", "free_port", "is_free", "serve", "server_environment"]
 
 START_S = 180.0
 """A cold server on a busy machine may take this long, in seconds."""
+PORTS = range(20000, 32000)
+"""Below those that systems give to outgoing connections, so that a free one is not given away before its server listens."""
 
 
 class ServerFailed(PenstockError, RuntimeError):
@@ -26,11 +29,19 @@ class ServerFailed(PenstockError, RuntimeError):
 
 
 def free_port() -> int:
-    """A port of the loopback device that nobody listens on."""
+    """A port of the loopback device that nobody listens on; another one each time, most likely."""
+    return next(port for port in random.SystemRandom().sample(PORTS, len(PORTS)) if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on a port of the loopback device now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def server_environment(home: Path, port: int) -> dict[str, str]:
@@ -41,6 +52,8 @@ def server_environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_UI_API_URL": api,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        # Its own pages only: every other page in somebody's browser could start runs, which is code.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         # SQLite takes one writer at a time; who waits longer than that is sent away with 503.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -20,6 +19,7 @@ from penstock.config import Experiment, load_experiment
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.selection import RunRange
 from penstock.execute.watch import Arrival, RawWatch
+from penstock_flows.process import absolute
 
 __all__ = ["WatchRequest", "run_name", "trigger", "watch"]
 
@@ -87,7 +87,7 @@ def watch(request: WatchRequest) -> State[Any]:
 
     Made to be scheduled: what was seen is remembered from one look to the next, and the same files start nothing twice.
     """
-    experiment = load_experiment(Path(request.experiment))
+    experiment = load_experiment(absolute(request.experiment))
     logger = get_run_logger()
     with experiment.open_store() as store:
         looking = RawWatch(experiment, store, RunRange(request.runs), request.stable_seconds)

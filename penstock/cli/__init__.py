@@ -41,6 +41,13 @@ _COMMANDS = {
     "doctor": ("penstock.cli.doctor:doctor", "What is missing on this machine."),
 }
 
+_FURTHER = {
+    "deploy": "Deployments, schedules and queues on a Prefect server.",
+    "up": "Prefect server, Dask cluster and worker of this machine.",
+    "watch": "Compute runs as they arrive in the raw folder.",
+}
+"""What those of penstock_flows do, which come by entry point; they are not imported to be listed."""
+
 
 class _Commands(click.Group):
     """Commands by name; each module is imported when its command is called, so that the others stay quick."""
@@ -66,7 +73,9 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, what) for name, (_, what) in _COMMANDS.items()]
-        rows += [(p.name, f"from {p.value}") for p in sorted(entry_points(group="penstock.commands"), key=lambda p: p.name)]
+        rows += [
+            (p.name, _FURTHER.get(p.name, f"from {p.value}")) for p in sorted(entry_points(group="penstock.commands"), key=lambda p: p.name)
+        ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 

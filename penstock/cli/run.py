@@ -25,6 +25,7 @@ from penstock.config import Experiment, Resources
 from penstock.core.errors import ConfigError
 from penstock.core.plan import State
 from penstock.execute import Planner, Quiet, Request, RunReport, Watcher
+from penstock.security import without_login
 from penstock.store import Store
 
 __all__ = ["execute", "print_report", "run"]
@@ -141,7 +142,7 @@ def _prefect_runner(wanted: bool | None) -> Runner | None:
         raise ConfigError(
             "--prefect: no Prefect API is configured. Start a server with: prefect server start, and set PREFECT_API_URL to its address."
         )
-    problem = f"the Prefect API {prefect.api_url()} does not answer"
+    problem = f"the Prefect API {without_login(prefect.api_url())} does not answer"
     if wanted:
         raise ConfigError(f"--prefect: {problem}. Start a server with: prefect server start")
     click.echo(f"Warning: {problem}; running without it.", err=True)

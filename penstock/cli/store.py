@@ -139,7 +139,7 @@ def gc(store_path: Path | None, yes: bool, empty: bool, hours: float, cache: boo
     with open_store(store_path) as opened:
         garbage = find_garbage(opened, spare_s=hours * 3600)
         if yes:
-            collect(opened, garbage)
+            garbage = collect(opened, garbage)
         removed = empty_trash(opened) if empty else 0
     if as_json:
         print_json({"garbage": [{"key": g.key, "what": g.what, "bytes": g.size} for g in garbage], "moved": yes, "removed": removed})

@@ -74,6 +74,11 @@ class RunColumn:
         return self.counting or f"{self.reduce} {self.table}.{self.column}"
 
     @property
+    def head(self) -> str:
+        """What stands above the column: ``median_brho [T·m]``."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
+
+    @property
     def title(self) -> str:
         """What the column shows, in words: ``median of fits.ke [MeV] of tpc.fits``."""
         if self.counting:

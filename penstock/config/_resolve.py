@@ -7,7 +7,7 @@ Within each of them, values of a family's detector section give way to those of 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,7 @@ class Resolver:
 
     experiment: Experiment
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    source: str = "--set"
     _cache: dict[tuple[str, tuple[int, ...]], tuple[Params, Origins]] = field(default_factory=dict)
     _layers: tuple[Layer, ...] = ()
     _always: tuple[int, ...] = ()
@@ -51,7 +52,7 @@ class Resolver:
 
     def __post_init__(self) -> None:
         registry = self.experiment.registry.stages
-        given = (*self.experiment.layers, Layer("--set", dict(self.overrides)))
+        given = (*self.experiment.layers, Layer(self.source, dict(self.overrides)))
         self._layers = tuple(part for layer in given for part in spread_detector(layer, registry.values()))
         self._always = tuple(i for i, layer in enumerate(self._layers) if layer.runs is None)
         for i, layer in enumerate(self._layers):
@@ -60,14 +61,12 @@ class Resolver:
         self._refuse_unknown()
 
     def _refuse_unknown(self) -> None:
-        stages = self.experiment.pipeline.stages
-        known = dict.fromkeys(f"{s.name}.{path}" for s in stages for path in field_paths(s.params))
-        free = tuple(path.removesuffix("*") for path in known if path.endswith(".*"))
-        registered = tuple(f"{name}." for name in self.experiment.registry.stages)
+        """Look up every parameter that is set, also of stages that are in no pipeline now; those of other stages are not loaded."""
+        known = _paths(self.experiment.pipeline.stages)
         for layer in self._layers:
             for path in layer.values:
-                in_pipeline = any(path.startswith(f"{s.name}.") for s in stages)
-                if path not in known and not path.startswith(free) and (in_pipeline or not path.startswith(registered)):
+                others = (s for s in self.experiment.registry.stages.values() if path.startswith(f"{s.name}."))
+                if not _is_in(path, known) and not _is_in(path, known := {**known, **_paths(others)}):
                     raise ConfigError(f"{layer.source}: parameter {path!r} is not known.{nearest(path, known)}")
 
     def params(self, stage: Stage, run: int) -> tuple[Params, Origins]:
@@ -102,6 +101,14 @@ class Resolver:
             folder = self.experiment.path.parent
             params = load_dotted(stage.complete)(params, folder, lambda names: fingerprint_modules(names, folder))
         return params, origins
+
+
+def _paths(stages: Iterable[Stage]) -> dict[str, None]:
+    return dict.fromkeys(f"{s.name}.{path}" for s in stages for path in field_paths(s.params))
+
+
+def _is_in(path: str, known: Collection[str]) -> bool:
+    return path in known or any(one.endswith(".*") and path.startswith(one.removesuffix("*")) for one in known)
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:

@@ -26,7 +26,7 @@ from penstock.core.schema import Records, Rejection
 from penstock.core.selection import EventSelection
 from penstock.core.stage import ArtifactFolder, RunSource, Stage, load_dotted
 from penstock.core.subject import NoSubject
-from penstock.execute._device import array_namespace, worker_environment
+from penstock.execute._device import array_namespace, is_of_device, worker_environment
 from penstock.execute._lanes import Device
 from penstock.execute._versions import require
 from penstock.store import Manifest, data_folder, read_artifact, translate_errors
@@ -117,7 +117,7 @@ class BatchResult:
 def is_content(error: BaseException) -> bool:
     """Whether the same input would fail again anywhere, so that trying again is of no use."""
     system = OSError | MemoryError | ImportError | ConfigError | CodeMismatch | LaneMissing | WorkerLost
-    return isinstance(error, BadRun) or not isinstance(error, system)
+    return isinstance(error, BadRun) or not (isinstance(error, system) or is_of_device(error))
 
 
 def run_batch(call: BatchCall) -> BatchResult:

@@ -68,7 +68,7 @@ class DaskExecutor:
         for stage in stages:
             while not (names := resource_names(stage.lane, offered := self._lanes())):
                 if time.monotonic() > deadline:
-                    raise LaneMissing(_no_lane(stage, offered, self._address))
+                    raise LaneMissing(_no_lane(stage, offered, None if self._is_ours else self._address))
                 time.sleep(0.1)
             if len(names) > 1 and stage.lane not in self._resources:
                 warnings.warn(_two_names(stage.lane, names), UserWarning, stacklevel=2)
@@ -84,7 +84,7 @@ class DaskExecutor:
         CodeMismatch
             With all differences.
         """
-        if isinstance(self._cluster, LocalCluster):
+        if self._is_ours:
             return
         served = self._serving(stages)
         asked = question(stages)
@@ -104,7 +104,7 @@ class DaskExecutor:
         StoreError
             Naming the workers that do not.
         """
-        if isinstance(self._cluster, LocalCluster) or not (served := self._serving(stages)):
+        if self._is_ours or not (served := self._serving(stages)):
             return
         seen: dict[str, bool] = self._client.run(os.path.isdir, str(folder), workers=list(served), on_error="ignore")
         blind = sorted(address for address, found in seen.items() if not found)
@@ -131,21 +131,22 @@ class DaskExecutor:
     def abort(self, tickets: Iterable[object]) -> None:
         """Restart the workers that still compute one of `tickets`; one without a nanny ends its block first.
 
-        The processes are killed and their nannies start new ones. Dask's own ``restart_workers`` asks first, for
-        seconds, and has been seen to leave a worker that did not answer without a successor.
+        Their nannies kill the processes, which may hold the interpreter's lock and hear nothing, and start new ones.
+        Dask's own ``restart_workers`` asks first, for seconds, and has been seen to leave a worker that did not answer
+        without a successor.
         """
         futures = {t.key: t for t in tickets if isinstance(t, Future)}
         if not futures or self._is_closed:
             return
         workers = self._workers()
-        busy = [
-            address
+        nannies = [
+            nanny
             for address, keys in self._client.processing().items()
-            if futures.keys() & set(keys) and workers.get(address, {}).get("nanny")
+            if futures.keys() & set(keys) and (nanny := workers.get(address, {}).get("nanny"))
         ]
         self._drop(list(futures.values()))
-        if busy:
-            self._client.run(_end_process, workers=busy, on_error="ignore")
+        if nannies:
+            self._client.run(_kill_worker, workers=nannies, on_error="ignore")
 
     def close(self) -> None:
         """Close the client, and the cluster where it is ours."""
@@ -165,6 +166,11 @@ class DaskExecutor:
                         f"worker {address}: stage {name!r} is version {version}, code {code}; "
                         f"this process has version {ours[name][0]}, code {ours[name][1]}. {_SAME}"
                     )
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the workers are processes of this machine that we started for this request."""
+        return isinstance(self._cluster, LocalCluster)
 
     @property
     def _is_closed(self) -> bool:
@@ -207,17 +213,21 @@ class DaskExecutor:
 _SAME = "Install the same penstock and plug-ins on both and restart the workers."
 
 
-def _end_process() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def _kill_worker(dask_worker: Any) -> None:
+    """Runs in a nanny, which Dask hands over under the only name that it knows for it."""
+    if dask_worker.pid is not None:
+        os.kill(dask_worker.pid, signal.SIGKILL)
 
 
-def _no_lane(stage: Stage, offered: Mapping[str, Sequence[str]], address: str) -> str:
+def _no_lane(stage: Stage, offered: Mapping[str, Sequence[str]], address: str | None) -> str:
+    """What is missing, and how to get it; without an address where the cluster is our own and ends with us."""
     workers = (f"{worker} offers {', '.join(lanes) or 'no lane'}" for worker, lanes in sorted(offered.items()))
     on_gpu = stage.lane == GPU_LANE
+    start = f"Start one with: dask {'cuda ' if on_gpu else ''}worker {address or 'tcp://SCHEDULER:8786'} --resources '{stage.lane}=1'"
     return (
-        f"stage {stage.name!r}: no worker offers lane {stage.lane!r} ({'; '.join(workers) or 'there is no worker'}). "
-        f"Start one with: dask {'cuda ' if on_gpu else ''}worker {address} --resources '{stage.lane}=1'"
-        f"{', or allow CPUs with --cpu-fallback' if on_gpu else ''}"
+        f"stage {stage.name!r}: no worker offers lane {stage.lane!r} ({'; '.join(workers) or 'there is no worker'}). {start}"
+        f"{' and name its scheduler as executor' if address is None else ''}"
+        f"{', or allow CPUs with --cpu-fallback (cpu_fallback = true under [resources])' if on_gpu else ''}"
     )
 
 

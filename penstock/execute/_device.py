@@ -12,7 +12,7 @@ from penstock.core.errors import LaneMissing
 from penstock.execute._environment import numerics_class
 from penstock.execute._lanes import Device
 
-__all__ = ["array_namespace", "worker_environment"]
+__all__ = ["array_namespace", "is_of_device", "worker_environment"]
 
 ARRAYS = "PENSTOCK_ARRAYS"
 """Environment variable of a worker that stands in for one with a device: ``numpy``."""
@@ -52,27 +52,34 @@ def worker_environment(device: Device, *, known: bool = True) -> dict[str, str]:
     return {"device": model, "numerics": numerics_class(f"{name}{version}-{model.replace(' ', '_')}"), **found}
 
 
+def is_of_device(error: BaseException) -> bool:
+    """Whether a device, its driver or its compiler failed, and not the data. CuPy's own errors are RuntimeErrors, and only exist where CuPy does."""
+    return type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends")
+
+
 def _is_cpu(device: Device) -> bool:
     return device == "cpu" or os.environ.get(ARRAYS) == "numpy"
 
 
 @cache
 def _cupy() -> tuple[str, str, str]:
-    """Module, version and the model of the first device that this process sees."""
+    """Module, version and the model of the first device that this process sees, after a first sum on it."""
     try:
         cupy = importlib.import_module("cupy")
+        # What it lacks for compiling kernels shows here, and not in the body of a stage.
+        cupy.zeros(1) + 1
         model = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     except ImportError as error:
         raise LaneMissing(_no_device(f"CuPy cannot be imported ({error})")) from error
-    except Exception as error:  # CuPy's own errors derive from RuntimeError, and only exist where CuPy does
-        if type(error).__module__.partition(".")[0] != "cupy_backends":
+    except Exception as error:
+        if not is_of_device(error):
             raise
-        raise LaneMissing(_no_device(f"CuPy finds no device ({error})")) from error
+        raise LaneMissing(_no_device(f"CuPy cannot compute on a device ({error})")) from error
     return "cupy", str(cupy.__version__), model
 
 
 def _no_device(why: str) -> str:
     return (
         f"{socket.gethostname()}:{os.getpid()} is to compute on a GPU, but {why}. Install penstock[gpu] on workers that offer the lane 'gpu', or allow CPUs "
-        f"with --cpu-fallback; {ARRAYS}=numpy makes a worker stand in for one with a device."
+        f"with --cpu-fallback (cpu_fallback = true under [resources]); {ARRAYS}=numpy makes a worker stand in for one with a device."
     )

@@ -42,6 +42,8 @@ __all__ = [
 
 _PEM = {"ca": "ca.pem", "cert": "node.pem", "key": "node-key.pem"}
 _ADDRESS = "tcp://ADDRESS-OF-THE-SCHEDULER"
+_NO_WEB = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+"""Without a dashboard a worker serves HTTP all the same, without TLS, and to everybody unless an address is named."""
 
 
 class WatchedJob(SLURMJob):  # type: ignore[misc]  # dask-jobqueue has no types
@@ -129,7 +131,7 @@ def job_options(profile: SlurmProfile, kind: JobKind, security: Security | None)
         "memory": kind.memory,
         "python": kind.interpreter(),
         "worker_command": "dask cuda worker" if kind.gpus else "distributed.cli.dask_worker",
-        "worker_extra_args": ["--resources", ",".join(f"{lane}=1" for lane in kind.lanes), "--no-dashboard"],
+        "worker_extra_args": ["--resources", ",".join(f"{lane}=1" for lane in kind.lanes), *_NO_WEB],
         "death_timeout": profile.connect_seconds,
         "interface": profile.interface,
         "protocol": "tls://" if security else None,

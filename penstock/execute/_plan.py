@@ -30,6 +30,8 @@ class Request:
     """Stages wanted, with all that they need; the whole pipeline without."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     retry_failed: bool = False
+    source: str = "--set"
+    """Where the overrides come from, for messages and manifests."""
 
 
 def ref_name(experiment: Experiment, label: str, stage: str) -> str:
@@ -46,7 +48,7 @@ class Planner:
         self.request = request
         self.registrar = registrar or Registrar(experiment, store)
         self.stages = experiment.pipeline.upstream(request.stages or [s.name for s in experiment.pipeline.stages])
-        self._resolver = Resolver(experiment, request.overrides)
+        self._resolver = Resolver(experiment, request.overrides, request.source)
         self._codes = {s.name: stage_code(s) for s in self.stages}
         self._assets: dict[str, Key] = {}
         _refuse_missing(experiment, self.stages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dask
@@ -28,7 +29,7 @@ def security_of(address: str, folder: Path | None) -> Security | None:
     Raises
     ------
     ConfigError
-        No folder is named and Dask has no certificates of its own; a file is missing, or is no certificate or key.
+        No folder is named and Dask has no certificates of its own; a file is missing, is no certificate or key, or has ended.
     """
     if not address.startswith("tls://"):
         return None
@@ -49,7 +50,22 @@ def security_of(address: str, folder: Path | None) -> Security | None:
         raise ConfigError(
             f"[resources] tls: the certificates in {folder} cannot be used ({error}). Make them anew with: penstock certs"
         ) from error
+    _refuse_ended(folder)
     return security
+
+
+def _refuse_ended(folder: Path) -> None:
+    """A node says no more of a certificate that ended than of a stranger's: it hangs up."""
+    from penstock.security.certificates import certificate_end
+
+    for name in (_FILES["tls_ca_file"], _FILES["tls_client_cert"]):
+        end = certificate_end(folder / name)
+        if end <= datetime.now(UTC):
+            anew = "penstock certs FOLDER --renew" if name != _FILES["tls_ca_file"] else "penstock certs NEW-FOLDER"
+            raise ConfigError(
+                f"[resources] tls: {folder / name} ended on {end:%Y-%m-%d}, so nobody takes it. Make it anew where ca-key.pem is kept "
+                f"({anew}), and copy it to every node."
+            )
 
 
 def warn_if_open(address: str) -> None:

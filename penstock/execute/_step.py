@@ -15,7 +15,7 @@ from pathlib import Path
 
 from penstock.config import Experiment
 from penstock.core.canonical import Key
-from penstock.core.errors import RunCancelled
+from penstock.core.errors import PenstockError, RunCancelled
 from penstock.core.plan import PlanRow, State
 from penstock.core.stage import RunSource, load_dotted
 from penstock.core.subject import NoSubject, RunSubject
@@ -107,26 +107,41 @@ def compute(row: PlanRow, session: Session) -> StepResult:
     except RunCancelled:
         raise
     except _Failed as failed:
-        return _record(row, session, failed.failure)
+        failure = failed.failure
     except Exception as error:  # noqa: BLE001  recorded with its traceback; the other runs go on
-        return _record(row, session, BatchFailure(describe(error), "", traceback.format_exc(), is_content(error)))
-    return _result(row, manifest, State.COMPUTED, time.perf_counter() - began)
+        failure = BatchFailure(describe(error), "", traceback.format_exc(), is_content(error))
+    else:
+        return _result(row, manifest, State.COMPUTED, time.perf_counter() - began)
+    if (standing := _done_by_another(row, session)) is not None:
+        return _result(row, standing, State.CURRENT, time.perf_counter() - began)
+    return _record(row, session, failure)
 
 
 def _claim_or_adopt(key: Key, session: Session) -> Manifest | None:
     """Wait until the key is ours to compute (None) or somebody has computed it (its manifest)."""
     while True:
-        if session.store.has(key):
-            return session.store.manifest(key)
+        if (standing := session.store.standing(key)) is not None:
+            return standing
         if session.claims.take(key):
-            if session.store.has(key):
+            if (standing := session.store.standing(key)) is not None:
                 session.claims.release(key)
-                return session.store.manifest(key)
-            if (session.store.home(key) / "manifest.json").exists():
-                session.store.set_aside(key)
+                return standing
+            session.store.set_aside(key)
             return None
         if session.stop.wait(POLL_S):
             raise RunCancelled(f"cancelled while another process computed artifact {key.short}")
+
+
+def _done_by_another(row: PlanRow, session: Session) -> Manifest | None:
+    """The result that stands although we failed: whoever takes over the claim of a process that slept, takes its blocks away too."""
+    assert row.key is not None
+    try:
+        if (standing := session.store.standing(row.key)) is not None:
+            session.store.enter(standing, _ref(row, session))
+    except (OSError, PenstockError):
+        # The store does not answer either; what is told is the first failure.
+        return None
+    return standing
 
 
 def _ref(row: PlanRow, session: Session) -> str:

@@ -100,9 +100,13 @@ class RawWatch:
         folder = self._experiment.raw
         if not folder.is_dir():
             return self._tell_folder(f"raw folder {folder} is not there. Mount it, or mend [experiment] raw.")
-        self._memory.told = ""
         registrar = Registrar(self._experiment, self._store)
         present = set(registrar.available)
+        if self._memory.runs and not present:
+            return self._tell_folder(
+                f"raw folder {folder} holds no run, and there were {len(self._memory.runs)}. Mount it, or mend [experiment] raw."
+            )
+        self._memory.told = ""
         gone = {run: self._memory.runs.pop(run) for run in sorted(set(self._memory.runs) - present)}
         problems = [f"run {run}: its files have gone from {folder}" for run, seen in gone.items() if not seen.told]
         arrivals = []
@@ -141,7 +145,8 @@ class RawWatch:
             registrar.register([run], _ignore)
         subject = registrar.registered([run]).get(run)
         if subject is None or _sign(files) != signature:
-            return None, self._tell(run, signature, now, f"run {run}: {registrar.why_not(run)}")
+            why = registrar.why_not(run)
+            return None, self._tell(run, signature, now, why if why.startswith(f"run {run}") else f"run {run}: {why}")
         if not self._is_wanted(run, registrar):
             seen.dealt_with = True
             return None, ""

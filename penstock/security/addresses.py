@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-__all__ = ["host_of", "is_loopback"]
+__all__ = ["host_of", "is_loopback", "without_login"]
 
 
 def is_loopback(host: str) -> bool:
@@ -24,3 +24,10 @@ def host_of(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
+
+
+def without_login(address: str) -> str:
+    """An address for messages and logs: what stands before an ``@``, user and password, is left out."""
+    scheme, separator, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -28,6 +30,7 @@ __all__ = [
     "CertificateFolder",
     "CertificatesExist",
     "certificate_end",
+    "check_certificates",
     "make_certificates",
     "renew_certificate",
 ]
@@ -38,6 +41,7 @@ AUTHORITY_DAYS = 3650
 """How long an authority is good for at least, in days."""
 CLOCKS_DIFFER = timedelta(hours=1)
 """Certificates are valid from so long ago, because clocks of nodes differ."""
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 class CertificatesExist(PenstockError, FileExistsError):
@@ -159,6 +163,32 @@ def renew_certificate(folder: Path, hosts: Sequence[str] = (), *, days: int = 36
     return files
 
 
+def check_certificates(folder: Path) -> None:
+    """Whether the node's certificate is signed by the authority beside it, and the key beside it is its key.
+
+    A certificate whose issuer has another name than the authority is of a longer chain, which is not followed.
+
+    Raises
+    ------
+    CertificateError
+        They do not belong together, as where only one of them was copied; or one cannot be read.
+    """
+    files = CertificateFolder(folder)
+    node, authority = read_certificate(files.node), read_certificate(files.authority)
+    copy = "Copy ca.pem, node.pem and node-key.pem together from the folder that penstock certs made."
+    if node.issuer == authority.subject:
+        try:
+            node.verify_directly_issued_by(authority)
+        except (InvalidSignature, ValueError, TypeError) as error:
+            raise CertificateError(f"{files.node}: was not signed by {files.authority.name} beside it. {copy}") from error
+    try:
+        key = load_pem_private_key(files.node_key.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise CertificateError(f"{files.node_key}: no key can be read there ({error}). {copy}") from error
+    if key.public_key() != node.public_key():
+        raise CertificateError(f"{files.node_key}: is not the key of {files.node.name} beside it. {copy}")
+
+
 def certificate_end(path: Path) -> datetime:
     """When a certificate ends, in UTC.
 
@@ -255,12 +285,11 @@ def _name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(host)
-    except ValueError as error:
+    if not _HOST.fullmatch(host):
         raise CertificateError(
-            f"host {host!r}: is no name or address ({error}). Give names such as head.example.org, or 192.0.2.7."
-        ) from error
+            f"host {host!r}: is no name or address. Give names such as head.example.org, or 192.0.2.7, without scheme and port; others as xn--..."
+        )
+    return x509.DNSName(host)
 
 
 def _names_of(certificate: x509.Certificate) -> list[str]:

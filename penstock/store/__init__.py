@@ -4,13 +4,14 @@ Light: `penstock.store.attempts`, which writes artifacts, is imported where stag
 """
 
 from penstock.store._claims import Claims
+from penstock.store._failures import Failure
 from penstock.store._files import hash_file, translate_errors
 from penstock.store._gc import Garbage, collect, empty_trash, find_garbage
-from penstock.store._index import IndexedArtifact, IndexedFailure
+from penstock.store._index import IndexedArtifact, IndexedFailure, StageTotals
 from penstock.store._index_place import read_index_place
 from penstock.store._manifest import Counts, DataFile, Manifest
 from penstock.store._reading import data_folder, read_artifact, rejections_among
-from penstock.store._store import Damage, Failure, Store
+from penstock.store._store import Damage, Store
 
 __all__ = [
     "Claims",
@@ -22,6 +23,7 @@ __all__ = [
     "IndexedArtifact",
     "IndexedFailure",
     "Manifest",
+    "StageTotals",
     "Store",
     "collect",
     "data_folder",

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from penstock.core.errors import StoreError
 
-__all__ = ["hash_file", "link_file", "make_folder", "seal", "sync_folder", "translate_errors", "write_atomically"]
+__all__ = ["CACHE_MARKER", "hash_file", "link_file", "make_folder", "seal", "share", "sync_folder", "translate_errors", "write_atomically"]
 
+CACHE_MARKER = "penstock-cache.json"
+"""Says that a folder is the cache of a store in a bucket, and of which."""
 _CHUNK = 4 << 20
 
 
@@ -44,6 +46,13 @@ def make_folder(folder: Path, root: Path) -> None:
     mode = root.stat().st_mode
     if mode & stat.S_ISGID and folder.stat().st_uid == os.getuid():
         folder.chmod(stat.S_IMODE(mode))
+
+
+def share(path: Path, root: Path) -> None:
+    """Let the group write a file of ours where the store's `root` is shared by a group."""
+    mode = root.stat().st_mode
+    if mode & stat.S_ISGID and mode & stat.S_IWGRP and path.stat().st_uid == os.getuid():
+        path.chmod(0o664)
 
 
 def seal(path: Path) -> None:
@@ -82,8 +91,9 @@ def translate_errors(root: Path) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         number = _number(error)
         if number in (errno.ENOSPC, errno.EDQUOT):
+            way = "penstock store gc --cache --hours 1" if (root / CACHE_MARKER).exists() else "penstock store gc"
             raise StoreError(
-                f"store {root}: the disk is full ({os.strerror(number)}). Nothing was committed. Free space (penstock store gc) and run the same command again."
+                f"store {root}: the disk is full ({os.strerror(number)}). Nothing was committed. Free space ({way}) and run the same command again."
             ) from error
         if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             raise StoreError(

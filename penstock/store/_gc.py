@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.core.canonical import Key
 from penstock.core.errors import DamagedArtifact
-from penstock.store._claims import EXPIRY_S
+from penstock.store._claims import EXPIRY_S, Claims
 from penstock.store._manifest import Manifest
 from penstock.store._places import Census
 from penstock.store._store import Store
@@ -17,6 +17,9 @@ __all__ = ["Garbage", "collect", "empty_trash", "find_garbage"]
 
 SPARE_S = 24 * 3600.0
 """Younger things are never garbage, in seconds."""
+_TOGETHER = 100
+"""So many things are moved before refs are looked at again."""
+_NO_RESULT = "attempts without a result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def find_garbage(store: Store, *, spare_s: float = SPARE_S) -> list[Garbage]:
     for home in census.homes():
         key = Key(home.name)
         if key not in census.published and key not in claimed:
-            garbage += _old(census, home, key, "attempts without a result", now, spare_s)
+            garbage += _old(census, home, key, _NO_RESULT, now, spare_s)
         elif key in census.published and key not in needed:
             garbage += _old(census, home, key, "artifact without a ref", now, spare_s)
         elif key in kept and key not in claimed:
@@ -50,12 +53,28 @@ def find_garbage(store: Store, *, spare_s: float = SPARE_S) -> list[Garbage]:
     return garbage
 
 
-def collect(store: Store, garbage: list[Garbage]) -> None:
-    """Move garbage to the trash folder of the store."""
-    for item in garbage:
+def collect(store: Store, garbage: list[Garbage]) -> list[Garbage]:
+    """Move garbage to the trash of the store, but for what has come into use since it was found; what was moved."""
+    moved: list[Garbage] = []
+    with Claims(store.index) as claims:
+        for start in range(0, len(garbage), _TOGETHER):
+            named = set(store.index.refs().values())
+            # Who computes a key takes over what earlier attempts left: under our claim nobody does.
+            moved += [item for item in garbage[start : start + _TOGETHER] if claims.take(item.key) and _move(store, claims, item, named)]
+    return moved
+
+
+def _move(store: Store, claims: Claims, item: Garbage, named: set[str]) -> bool:
+    try:
         if item.path.name == item.key:
+            # The ref of an artifact that was set aside still names its key.
+            if store.has(item.key) if item.what == _NO_RESULT else item.key in named:
+                return False
             store.index.forget(item.key)
         store.place.discard(item.path, f"{item.key}-{item.path.name}-{time.time_ns()}")
+        return True
+    finally:
+        claims.release(item.key)
 
 
 def empty_trash(store: Store) -> int:

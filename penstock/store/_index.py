@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from penstock.core.canonical import Json, Key
 from penstock.core.errors import StoreError
 
-__all__ = ["MIGRATIONS", "Index", "IndexedArtifact", "IndexedFailure", "Statement"]
+__all__ = ["MIGRATIONS", "Index", "IndexedArtifact", "IndexedFailure", "StageTotals", "Statement"]
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -37,6 +37,8 @@ Statement = tuple[str, Sequence[object]]
 """SQL with question marks, and the values for them."""
 
 _MANY = 500
+_KEY = 32
+"""Characters of a key."""
 _ARTIFACT = "key, stage, subject, recipe, size, events_in, events_out, created"
 
 
@@ -52,6 +54,17 @@ class IndexedArtifact:
     events_in: int
     events_out: int
     created: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageTotals:
+    """All artifacts of a stage together: their number, bytes and events, and when the newest was made (ISO 8601)."""
+
+    count: int
+    size: int
+    events_in: int
+    events_out: int
+    newest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,8 @@ class Index(ABC):
     name: str
     _at: str = ""
     """Stands before the name of a table."""
+    _by_bytes: ClassVar[bool] = False
+    """Whether texts sort by their bytes; in a collation of people `ch` may stand behind `z`."""
     _clock: ClassVar[str]
     """SQL for the time of the database, in seconds since 1970: claims know no other clock."""
 
@@ -142,14 +157,25 @@ class Index(ABC):
         )
         return {r[0]: IndexedArtifact(Key(r[0]), r[1], r[2], json.loads(r[3]), int(r[4]), int(r[5]), int(r[6]), r[7]) for r in rows}
 
+    def totals(self) -> dict[str, StageTotals]:
+        """Sums over all artifacts, by stage: the database adds them up, no row travels."""
+        query = f"SELECT stage, COUNT(*), SUM(size), SUM(events_in), SUM(events_out), MAX(created) FROM {self._at}artifacts GROUP BY stage"  # noqa: S608
+        return {row[0]: StageTotals(int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in self._rows(query)}
+
     def find(self, prefix: str) -> list[Key]:
         """Keys that begin with `prefix`."""
-        query = f"SELECT key FROM {self._at}artifacts WHERE substr(key, 1, ?) = ? ORDER BY key"  # noqa: S608
-        return [Key(row[0]) for row in self._rows(query, (len(prefix), prefix))]
+        if len(prefix) == _KEY:
+            return [Key(key) for key in self.existing([prefix])]
+        bounds, values = ("key >= ? AND key <= ? AND", [prefix, prefix.ljust(_KEY, "z")]) if self._by_bytes else ("", [])
+        query = f"SELECT key FROM {self._at}artifacts WHERE {bounds} substr(key, 1, ?) = ? ORDER BY key"  # noqa: S608
+        return [Key(row[0]) for row in self._rows(query, (*values, len(prefix), prefix))]
 
-    def put(self, artifact: IndexedArtifact) -> None:
-        """Enter an artifact and forget its failures."""
-        entered = self._upsert(
+    def put(self, *artifacts: IndexedArtifact) -> None:
+        """Enter artifacts, in one transaction, and forget their failures."""
+        self._write(*(statement for one in artifacts for statement in (self._entry(one), self._delete("failures", key=one.key))))
+
+    def _entry(self, artifact: IndexedArtifact) -> Statement:
+        return self._upsert(
             "artifacts",
             key=artifact.key,
             stage=artifact.stage,
@@ -160,7 +186,6 @@ class Index(ABC):
             events_out=artifact.events_out,
             created=artifact.created,
         )
-        self._write(entered, self._delete("failures", key=artifact.key))
 
     def forget(self, key: str) -> None:
         """Remove an artifact that is no longer there."""
@@ -178,7 +203,11 @@ class Index(ABC):
 
     def set_ref(self, name: str, key: str) -> None:
         """Mirror a ref that has moved."""
-        self._write(self._upsert("refs", name=name, key=key))
+        self.set_refs([(name, key)])
+
+    def set_refs(self, refs: Iterable[tuple[str, str]]) -> None:
+        """Mirror refs, in one transaction."""
+        self._write(*(self._upsert("refs", name=name, key=key) for name, key in refs))
 
     def raw_files(self, paths: Sequence[str]) -> dict[str, tuple[int, int, int, str]]:
         """(size, mtime_ns, inode, sha256) of registered raw files, by path."""
@@ -207,14 +236,15 @@ class Index(ABC):
         is_dead
             Owners known to be dead, whose claims are taken over at once.
         expiry_s
-            A claim without heartbeat for so long, in seconds by the clock of the database, is taken over.
+            A claim without heartbeat for so long, in seconds by the clock of the database, is taken over; so is one from
+            further in the future, which a clock that was set back leaves behind.
         """
         dead = list(is_dead)
         statement = (
             f"INSERT INTO {self._at}claims AS held (key, owner, heartbeat) VALUES (?, ?, {self._clock}) "  # noqa: S608
             "ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, heartbeat = excluded.heartbeat "
             f"WHERE held.owner = excluded.owner OR held.owner IN ({_marks(dead) or 'NULL'}) "
-            f"OR excluded.heartbeat - {self._last_sign('held.heartbeat')} >= ?"
+            f"OR ABS(excluded.heartbeat - {self._last_sign('held.heartbeat')}) >= ?"
         )
         return self._write((statement, (key, owner, *dead, expiry_s))) == 1
 

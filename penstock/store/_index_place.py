@@ -19,6 +19,8 @@ _SCHEMES = ("postgresql", "postgres")
 _SECRETS = ("password", "sslpassword")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _IDENTITY = re.compile(r"[0-9a-f]{12}")
+_LOGIN = re.compile(r"\w+://[^/@:]*:(?!\$\{\w+\}@|\d+[,/?#])[^@]+@")
+"""A password, also one with characters that end the host of an address for `urlsplit`."""
 
 
 def read_index_place(text: str, base: Path) -> Path | str:
@@ -36,8 +38,8 @@ def read_index_place(text: str, base: Path) -> Path | str:
         raise ConfigError(
             f"[store] index: {address.scheme}:// is no kind of index. Give the path of an SQLite file, or postgresql://user@host:port/database."
         )
-    secrets = [address.password, *(value for name, value in parse_qsl(address.query, keep_blank_values=True) if name in _SECRETS)]
-    if any(secret and not _REFERENCE.fullmatch(secret) for secret in secrets):
+    secrets = [value for name, value in parse_qsl(address.query, keep_blank_values=True) if name in _SECRETS]
+    if _LOGIN.match(text) or any(secret and not _REFERENCE.fullmatch(secret) for secret in secrets):
         raise ConfigError(
             "[store] index: a password stands in the address, where others can read it. Leave it out and give it by PGPASSWORD, "
             "a password file (PGPASSFILE) or a service file, or name an environment variable: postgresql://user:${NAME}@host/database"

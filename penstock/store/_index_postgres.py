@@ -29,8 +29,8 @@ LONGEST_PAUSE_S = 1.0
 """Between two attempts to connect, in seconds."""
 
 _CONNECTION = {"connect_timeout": "10", "tcp_user_timeout": "60000", "fallback_application_name": "penstock"}
-_AGAIN = {"40001", "40P01", "53300", "57P01", "57P02", "57P03"}
-"""SQLSTATE of what passes: lost to another transaction, too many connections, a server that stops or starts."""
+_AGAIN = {"25P03", "40001", "40P01", "53300", "57P01", "57P02", "57P03", "57P05"}
+"""SQLSTATE of what passes: lost to another transaction, too many connections, a server that stops or starts, a connection that was idle for long."""
 _FINAL = (
     "authentication failed",
     "does not exist",
@@ -169,6 +169,11 @@ class PostgresIndex(Index):
             return f"index {self.name}: a right is missing ({text}). Let the owner of the database run: GRANT CREATE ON DATABASE ... TO the user of the address"
         if error.sqlstate in ("53100", "53200"):
             return f"index {self.name}: the database server is full ({text}). Free space there and run the same command again."
+        if error.sqlstate == "25006":
+            return (
+                f"index {self.name}: the database only reads ({text}). Name the server that writes: with several hosts in [store] index, "
+                "target_session_attrs=read-write finds it."
+            )
         if error.sqlstate in ("42P01", "3F000"):
             return f"index {self.name}: its tables are gone ({text}). Run: penstock store rebuild"
         return f"index {self.name}: {text}. Run the same command again; if that does not help, {self._removal()} and run: penstock store rebuild"

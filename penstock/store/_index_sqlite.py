@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import threading
@@ -15,12 +16,17 @@ from penstock.store._index import Index, Statement
 
 __all__ = ["SqliteIndex"]
 
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "fuse.sshfs", "afs", "9p"}
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "wekafs", "panfs"} | {
+    f"fuse.{name}" for name in ("sshfs", "ceph", "ceph-fuse", "glusterfs", "s3fs", "rclone", "juicefs")
+}
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""How the list of mounts writes blanks and the like."""
 
 
 class SqliteIndex(Index):
     """One SQLite database, safe for threads and for several processes of one host."""
 
+    _by_bytes: ClassVar[bool] = True
     _clock: ClassVar[str] = "((julianday('now') - 2440587.5) * 86400.0)"
 
     def __init__(self, path: Path) -> None:
@@ -124,9 +130,9 @@ def _filesystem_of(folder: Path) -> str:
         return ""
     resolved = folder.resolve()
     best, kind = -1, ""
-    for line in mounts.read_text().splitlines():
-        _, where, found, *_ = line.split()
-        point = Path(where.encode().decode("unicode_escape"))
+    for line in mounts.read_text(errors="surrogateescape").splitlines():
+        _, where, found, *_ = line.split(" ")
+        point = Path(_ESCAPED.sub(lambda escape: chr(int(escape[1], 8)), where))
         if resolved.is_relative_to(point) and len(point.parts) > best:
             best, kind = len(point.parts), found
     return kind

@@ -90,7 +90,7 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read ``manifest.json``; FileNotFoundError where there is no artifact."""
-        return cls.loads(path.read_text(), str(path))
+        return cls.loads(path.read_text(errors="replace"), str(path))
 
     @classmethod
     def loads(cls, text: str, where: str) -> Manifest:
@@ -103,14 +103,12 @@ class Manifest:
         StoreError
             A newer penstock wrote it.
         """
+        content = _parse(text, where)
+        number = content.get("format", 0)
+        if isinstance(number, int) and number > FORMAT:
+            raise StoreError(f"{where}: manifest format {number}, this penstock reads up to {FORMAT}. Upgrade penstock.")
         try:
-            content: dict[str, Any] = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DamagedArtifact(f"{where}: not a manifest ({error}). Run: penstock store verify") from error
-        if content.get("format", 0) > FORMAT:
-            raise StoreError(f"{where}: manifest format {content['format']}, this penstock reads up to {FORMAT}. Upgrade penstock.")
-        try:
-            return cls(
+            manifest = cls(
                 **{
                     **content,
                     "key": Key(content["key"]),
@@ -119,5 +117,28 @@ class Manifest:
                     "rejections": tuple((int(p), str(r), bool(x)) for p, r, x in content["rejections"]),
                 }
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DamagedArtifact(f"{where}: a field is missing or unknown ({error}). Run: penstock store verify") from error
+        for file in manifest.files:
+            if not _lies_within(file.name):
+                raise DamagedArtifact(
+                    f"{where}: names the file {file.name!r}, which lies outside of the artifact. Run: penstock store verify"
+                )
+        return manifest
+
+
+def _lies_within(name: object) -> bool:
+    """Whether a name leads to a file below the artifact's folder, on every system."""
+    return isinstance(name, str) and "\\" not in name and all(part not in ("", ".", "..") for part in name.split("/"))
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    """The fields of a manifest; its text is ASCII, so that any other character is damage."""
+    try:
+        content = json.loads(text)
+        what = "" if isinstance(content, dict) and text.isascii() else "bytes that no manifest has"
+    except ValueError as error:
+        what = str(error)
+    if what:
+        raise DamagedArtifact(f"{where}: not a manifest ({what}). Run: penstock store verify")
+    return dict(content)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import threading
 import time
@@ -25,7 +26,9 @@ from penstock.store._objects_errors import code_of, translate_bucket_errors
 __all__ = ["Bucket", "Listed", "open_bucket"]
 
 _PART = 16 << 20
-"""Bytes of one part of a multipart upload."""
+"""Bytes of one part of a multipart upload, at least."""
+_MOST_PARTS = 10_000
+"""No server takes more parts of one object."""
 _PARTS_AT_ONCE = 4
 _FILES_AT_ONCE = 4
 _TEXTS_AT_ONCE = 32
@@ -72,7 +75,7 @@ class Bucket:
         with translate_bucket_errors(self.address):
             files = self._files()
             found = sync(files.loop, _get_many, files, self.address.bucket, [self._key(name) for name in wanted])
-        return {name: content.decode() for name, content in zip(wanted, found, strict=True) if content is not None}
+        return {name: content.decode(errors="replace") for name, content in zip(wanted, found, strict=True) if content is not None}
 
     def write(self, name: str, text: str) -> None:
         """Write a small object, whatever stood there."""
@@ -113,12 +116,13 @@ class Bucket:
     def upload(self, files: Mapping[str, Path]) -> None:
         """Upload data files by name: in parts, several at once; the server compares the SHA-256 of what arrives."""
         if files:
+            longest = max(path.stat().st_size for path in files.values())
             with translate_bucket_errors(self.address):
                 self._files().put(
                     [str(path) for path in files.values()],
                     [self._full(name) for name in files],
                     batch_size=_FILES_AT_ONCE,
-                    chunksize=_PART,
+                    chunksize=max(_PART, math.ceil(longest / _MOST_PARTS)),
                     max_concurrency=_PARTS_AT_ONCE,
                 )
 
@@ -160,10 +164,16 @@ class Bucket:
         self._call("delete_object", name)
 
     def drop_uploads(self, older_s: float) -> int:
-        """Give up the uploads in parts that nobody finished for `older_s` seconds; their number."""
+        """Give up the uploads of data files in parts that nobody finished for `older_s` seconds; their number."""
         before = datetime.now(UTC) - timedelta(seconds=older_s)
-        page = self._call("list_multipart_uploads", None, Prefix=self._key(""))
-        old = [upload for upload in page.get("Uploads", []) if upload["Initiated"] < before]
+        old: list[dict[str, Any]] = []
+        further: dict[str, str] = {}
+        while True:
+            page = self._call("list_multipart_uploads", None, Prefix=self._key("objects/"), **further)
+            old += [upload for upload in page.get("Uploads", []) if upload["Initiated"] < before]
+            if not page.get("IsTruncated"):
+                break
+            further = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
         for upload in old:
             self._call("abort_multipart_upload", upload["Key"].removeprefix(self._key("")), UploadId=upload["UploadId"])
         return len(old)

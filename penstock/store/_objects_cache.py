@@ -16,16 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.core.errors import ConfigError, DamagedArtifact, StoreError
-from penstock.store._files import hash_file, make_folder, seal, translate_errors, write_atomically
+from penstock.store._files import CACHE_MARKER, hash_file, make_folder, seal, share, translate_errors, write_atomically
 from penstock.store._manifest import DataFile, Manifest
 from penstock.store._objects import Bucket, open_bucket
 from penstock.store._objects_address import Address
 from penstock.store._places import home_of, short_in
 
 __all__ = ["bucket_of", "fetch", "forget", "manifest_name", "name_of", "open_cache", "publish", "read_marker", "write_marker"]
-
-MARKER = "penstock-cache.json"
-"""Says whose cache a folder is, and whether the server was seen to keep conditional puts."""
 
 
 def name_of(key: str) -> str:
@@ -58,17 +55,17 @@ def open_cache(root: Path, address: Address) -> None:
 def read_marker(root: Path) -> tuple[Address, bool] | None:
     """Whose cache the folder `root` is, and whether conditional puts were tried; None where it is no cache."""
     try:
-        content = json.loads((root / MARKER).read_text())
+        content = json.loads((root / CACHE_MARKER).read_text())
         return Address(**content["address"]), bool(content["conditional_put"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"cache {root}: {MARKER} is damaged ({error}). Remove that file and run the same command again.") from error
+        raise StoreError(f"cache {root}: {CACHE_MARKER} is damaged ({error}). Remove that file and run the same command again.") from error
 
 
 def write_marker(root: Path, address: Address) -> None:
     """Say whose cache the folder `root` is, after conditional puts were tried."""
-    write_atomically(root / MARKER, json.dumps({"address": address.as_json(), "conditional_put": True}) + "\n")
+    write_atomically(root / CACHE_MARKER, json.dumps({"address": address.as_json(), "conditional_put": True}) + "\n")
 
 
 def bucket_of(root: Path) -> Bucket | None:
@@ -91,10 +88,9 @@ def fetch(bucket: Bucket, root: Path, key: str, manifest: Manifest | None = None
         A file in the bucket does not match its checksum. One that is missing or short is left out, as in a folder.
     """
     home = home_of(root, key)
-    if _is_whole(home, manifest):
-        # The time of the manifest says when the artifact was used last.
-        os.utime(home / "manifest.json")
-        return home
+    with translate_errors(root):
+        if _is_whole(home, manifest) and _touch(home):
+            return home
     if manifest is None:
         text = bucket.read(manifest_name(key))
         if text is None:
@@ -103,7 +99,7 @@ def fetch(bucket: Bucket, root: Path, key: str, manifest: Manifest | None = None
     with translate_errors(root), _alone(root, key):
         if not _is_whole(home, manifest):
             _bring(bucket, root, home, manifest)
-            write_atomically(home / "manifest.json", manifest.dumps())
+            _keep(root, home, manifest.dumps())
     return home
 
 
@@ -120,7 +116,7 @@ def publish(bucket: Bucket, root: Path, manifest: Manifest) -> Manifest:
     found = Manifest.loads(standing, where)
     if found.files == manifest.files:
         with _alone(root, manifest.key):
-            write_atomically(home / "manifest.json", standing)
+            _keep(root, home, standing)
     return found
 
 
@@ -176,6 +172,21 @@ def evict(root: Path, *, spare_s: float, keep_bytes: int = 0) -> tuple[int, int]
     return removed, left
 
 
+def _touch(home: Path) -> bool:
+    """Say by the time of its manifest that a copy was used just now; False where it was evicted meanwhile."""
+    try:
+        os.utime(home / "manifest.json")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _keep(root: Path, home: Path, text: str) -> None:
+    """Enter a manifest into the cache, whose time all may set who share the cache."""
+    write_atomically(home / "manifest.json", text)
+    share(home / "manifest.json", root)
+
+
 def _is_whole(home: Path, manifest: Manifest | None) -> bool:
     try:
         cached = Manifest.read(home / "manifest.json")
@@ -194,16 +205,18 @@ def _bring(bucket: Bucket, root: Path, home: Path, manifest: Manifest) -> None:
     incoming = home / f".incoming-{uuid.uuid4().hex[:12]}"
     make_folder(incoming, root)
     paths = {file: incoming / str(number) for number, file in enumerate(lacking)}
-    bucket.download({f"{base}/{file.name}": path for file, path in paths.items()})
-    for file, path in paths.items():
-        if hash_file(path) != file.sha256:
-            raise DamagedArtifact(
-                f"{bucket.address.url}/{base}/{file.name}: does not match its checksum. Run: penstock store verify {manifest.key.short}"
-            )
-        seal(path)
-        make_folder((home / file.name).parent, root)
-        path.replace(home / file.name)
-    incoming.rmdir()
+    try:
+        bucket.download({f"{base}/{file.name}": path for file, path in paths.items()})
+        for file, path in paths.items():
+            if hash_file(path) != file.sha256:
+                raise DamagedArtifact(
+                    f"{bucket.address.url}/{base}/{file.name}: does not match its checksum. Run: penstock store verify {manifest.key.short}"
+                )
+            seal(path)
+            make_folder((home / file.name).parent, root)
+            path.replace(home / file.name)
+    finally:
+        shutil.rmtree(incoming)
 
 
 def _has(path: Path, file: DataFile) -> bool:
@@ -225,6 +238,8 @@ def _alone(root: Path, key: str) -> Iterator[None]:
     """One thread of one process at a time, among all that share the cache and whose keys begin alike."""
     folder = root / "locks"
     make_folder(folder, root)
-    with (folder / key[:2]).open("w") as stream:
+    path = folder / key[:2]
+    with path.open("a") as stream:
+        share(path, root)
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from penstock.core.errors import ConfigError, PenstockError, StoreError
 from penstock.store._objects_address import Address
 
-__all__ = ["code_of", "translate_bucket_errors"]
+__all__ = ["FORBIDDEN", "code_of", "translate_bucket_errors"]
 
 _CREDENTIALS = (
     "InvalidAccessKeyId",
@@ -20,7 +20,7 @@ _CREDENTIALS = (
     "InvalidClientTokenId",
     "RequestTimeTooSkewed",
 )
-_FORBIDDEN = ("AccessDenied", "AllAccessDisabled", "403")
+FORBIDDEN = ("AccessDenied", "AllAccessDisabled", "403")
 _ELSEWHERE = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
@@ -62,7 +62,7 @@ def _explain(address: Address, error: BaseException, code: str) -> PenstockError
             f"{who}: {address.server} refuses the credentials ({code}){_identity()}. "
             "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         )
-    if code in _FORBIDDEN:
+    if code in FORBIDDEN:
         return ConfigError(
             f"{who}: {address.server} forbids it ({code}){_identity()}. Correct the credentials, or ask for the right to list, read, write and delete in bucket {address.bucket!r}."
         )

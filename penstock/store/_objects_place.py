@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.core.canonical import Key
-from penstock.core.errors import StoreError
-from penstock.store._files import write_atomically
+from penstock.core.errors import ConfigError, StoreError
+from penstock.store._files import translate_errors, write_atomically
 from penstock.store._manifest import Manifest
 from penstock.store._objects import Bucket, Listed, open_bucket
 from penstock.store._objects_address import Address
@@ -27,6 +27,7 @@ from penstock.store._objects_cache import (
     short_in_bucket,
     write_marker,
 )
+from penstock.store._objects_errors import FORBIDDEN, code_of
 from penstock.store._places import Entry, FolderCensus, home_of
 
 __all__ = ["ObjectPlace"]
@@ -34,6 +35,8 @@ __all__ = ["ObjectPlace"]
 MARKER = "penstock-store.json"
 IDENTITY = "penstock-store-id"
 """Tells the store from others that share an index, the same from every host."""
+_TOGETHER = 500
+"""So many manifests are in memory at a time."""
 _ABANDONED_S = 7 * 24 * 3600.0
 """Uploads in parts that nobody finished for so long are given up when the trash is emptied, in seconds."""
 
@@ -59,23 +62,22 @@ class ObjectPlace:
         self.name = address.url
         open_cache(root, address)
         self.bucket: Bucket = open_bucket(address)
-        text = json.dumps({"layout": layout}) + "\n"
-        standing = self.bucket.read(MARKER)
-        if standing is None:
-            if not create:
-                raise StoreError(
-                    f"store {self.name}: there is none. Correct the address, or run: penstock run in the folder of an experiment.toml."
-                )
-            standing = self.bucket.create(MARKER, text)
-        self.marker = standing
-        identity = root / IDENTITY
-        if not identity.exists():
-            write_atomically(identity, self.bucket.create(IDENTITY, uuid.uuid4().hex[:12] + "\n"))
-        known = read_marker(root)
-        if known is None or not known[1]:
-            self._refuse_without_condition(standing)
-        if known is None or known[0] != address:
-            write_marker(root, address)
+        there = self.bucket.read_many([MARKER, IDENTITY])
+        if MARKER not in there and not create:
+            raise StoreError(
+                f"store {self.name}: there is none. Correct the address, or run: penstock run in the folder of an experiment.toml."
+            )
+        with translate_errors(root):
+            self._refuse_another(there)
+            self.marker = there.get(MARKER) or self.bucket.create(MARKER, json.dumps({"layout": layout}) + "\n")
+            if not (root / IDENTITY).exists():
+                made = there.get(IDENTITY) or self.bucket.create(IDENTITY, uuid.uuid4().hex[:12] + "\n")
+                write_atomically(root / IDENTITY, made)
+            known = read_marker(root)
+            if known is None or not known[1]:
+                self._refuse_without_condition(self.marker)
+            if known is None or known[0] != address:
+                write_marker(root, address)
 
     def home(self, key: str) -> Path:
         """The folder of a key in the cache, after its artifact was fetched."""
@@ -97,9 +99,10 @@ class ObjectPlace:
 
     def manifests(self, keys: Iterable[str] | None = None) -> Iterator[tuple[Key, str, str]]:
         """Key, text and name of manifests, read many at a time."""
-        wanted = sorted(self.census().published) if keys is None else keys
-        for name, text in self.bucket.read_many(manifest_name(key) for key in wanted).items():
-            yield Key(name.split("/")[2]), text, f"{self.name}/{name}"
+        wanted = sorted(self.census().published) if keys is None else list(keys)
+        for start in range(0, len(wanted), _TOGETHER):
+            for name, text in self.bucket.read_many(manifest_name(key) for key in wanted[start : start + _TOGETHER]).items():
+                yield Key(name.split("/")[2]), text, f"{self.name}/{name}"
 
     def short(self, manifest: Manifest) -> str:
         """Which file is missing in the bucket or has another size."""
@@ -121,11 +124,15 @@ class ObjectPlace:
         self.bucket.write(name, text)
         return self.root / name
 
-    def texts(self, folder: str) -> Iterator[tuple[str, str]]:
+    def names(self, folder: str) -> list[str]:
         """Small objects below `folder`."""
-        names = list(self.bucket.listing(f"{folder}/"))
-        found = self.bucket.read_many(names)
-        yield from ((name.removeprefix(f"{folder}/"), found[name]) for name in names if name in found)
+        return [name.removeprefix(f"{folder}/") for name in self.bucket.listing(f"{folder}/")]
+
+    def texts(self, folder: str, names: Iterable[str] | None = None) -> Iterator[tuple[str, str]]:
+        """Their content, many at once."""
+        wanted = self.names(folder) if names is None else list(names)
+        found = self.bucket.read_many(f"{folder}/{name}" for name in wanted)
+        yield from ((name, found[f"{folder}/{name}"]) for name in wanted if f"{folder}/{name}" in found)
 
     def set_aside(self, key: Key) -> None:
         """Rename the manifest in the bucket, if it is still there, and forget the copy in the cache."""
@@ -155,8 +162,29 @@ class ObjectPlace:
         names = self.bucket.listing("trash/")
         for name in names:
             self.bucket.remove(name)
-        self.bucket.drop_uploads(_ABANDONED_S)
+        try:
+            self.bucket.drop_uploads(_ABANDONED_S)
+        except ConfigError as error:
+            if code_of(error) not in FORBIDDEN:
+                raise
+            raise ConfigError(
+                f"store {self.name}: the trash is empty, but unfinished uploads cannot be given up ({code_of(error)}). Ask for the rights "
+                "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or let a rule of the bucket do that."
+            ) from error
         return len({name.split("/")[1] for name in names})
+
+    def _refuse_another(self, there: Mapping[str, str]) -> None:
+        """A cache outlives its store where the bucket was emptied, or where the address now means another server."""
+        path = self.root / IDENTITY
+        if not path.exists():
+            return
+        known = path.read_text()
+        # Another process may have made the store, and this file, since the bucket was read.
+        if there.get(IDENTITY) != known and self.bucket.read(IDENTITY) != known:
+            raise ConfigError(
+                f"[store] cache: {self.root} is of another store, which lay at {self.name} before. If that is meant, remove the folder; "
+                "if not, correct [store] path and endpoint_url."
+            )
 
     def _refuse_without_condition(self, standing: str) -> None:
         """Put the marker, which is there, on condition that it is not: a server that lets this pass lets two committers win."""

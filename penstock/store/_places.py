@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,17 +81,20 @@ class Place(Protocol):
     def write(self, name: str, text: str) -> Path:
         """Write a small file, whole or not at all; `name` is relative to the root."""
 
-    def texts(self, folder: str) -> Iterator[tuple[str, str]]:
-        """Name below `folder` and content of the small files there, in the order of names."""
+    def names(self, folder: str) -> list[str]:
+        """Names below `folder` of the small files there, in order."""
+
+    def texts(self, folder: str, names: Iterable[str] | None = None) -> Iterator[tuple[str, str]]:
+        """Name and content of the small files below `folder`: of all, or of those of `names` that are there."""
 
     def set_aside(self, key: Key) -> None:
-        """Rename the manifest under `key` to ``manifest.damaged.json``."""
+        """Rename the manifest under `key` to ``manifest.damaged.json``, if it is there."""
 
     def census(self) -> Census:
         """What lies under ``objects/``."""
 
     def discard(self, path: Path, name: str) -> None:
-        """Move what lies at and below `path` to the trash, under `name`."""
+        """Move what lies at and below `path` to the trash, under `name`; nothing happens where it has gone."""
 
     def empty_trash(self) -> int:
         """Remove what lies in the trash; the number of folders."""
@@ -123,8 +128,11 @@ class Folder:
         """Key, text and path of the manifests that are there."""
         paths = self._published() if keys is None else (self.home(key) / "manifest.json" for key in keys)
         for path in paths:
-            if path.exists():
-                yield Key(path.parent.name), path.read_text(), str(path)
+            try:
+                text = path.read_text(errors="replace")
+            except FileNotFoundError:
+                continue
+            yield Key(path.parent.name), text, str(path)
 
     def short(self, manifest: Manifest) -> str:
         """Which file is missing or has another size."""
@@ -133,7 +141,13 @@ class Folder:
     def changed(self, manifest: Manifest) -> str:
         """Which file does not match its checksum."""
         for file in manifest.files:
-            if hash_file(self.home(manifest.key) / file.name) != file.sha256:
+            try:
+                digest = hash_file(self.home(manifest.key) / file.name)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                return f"{file.name} cannot be read ({error.strerror})"
+            if digest != file.sha256:
                 return f"{file.name} does not match its checksum"
         return ""
 
@@ -149,25 +163,32 @@ class Folder:
         write_atomically(path, text)
         return path
 
-    def texts(self, folder: str) -> Iterator[tuple[str, str]]:
+    def names(self, folder: str) -> list[str]:
         """Small files below `folder`, those that are being written left out."""
         base = self.root / folder
-        for path in sorted(p for p in base.rglob("*") if p.is_file() and not p.name.startswith(".")):
-            yield path.relative_to(base).as_posix(), path.read_text()
+        return sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+    def texts(self, folder: str, names: Iterable[str] | None = None) -> Iterator[tuple[str, str]]:
+        """Their content, read as they are asked for."""
+        for name in self.names(folder) if names is None else names:
+            with suppress(FileNotFoundError):
+                yield name, (self.root / folder / name).read_text(errors="replace")
 
     def set_aside(self, key: Key) -> None:
-        """Rename the manifest."""
+        """Rename the manifest, if it is there."""
         path = self.home(key) / "manifest.json"
-        path.replace(path.with_name("manifest.damaged.json"))
+        with suppress(FileNotFoundError):
+            path.replace(path.with_name("manifest.damaged.json"))
 
     def census(self) -> FolderCensus:
         """What lies under ``objects/``, looked up as it is asked for."""
         return FolderCensus(self.root, {Key(p.parent.name): p.stat().st_mtime for p in self._published()})
 
     def discard(self, path: Path, name: str) -> None:
-        """Rename a folder into the trash."""
+        """Rename a folder into the trash, unless somebody else has."""
         make_folder(self.root / "trash", self.root)
-        path.replace(self.root / "trash" / name)
+        with suppress(FileNotFoundError):
+            path.replace(self.root / "trash" / name)
 
     def empty_trash(self) -> int:
         """Remove what lies in the trash."""

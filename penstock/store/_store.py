@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import uuid
@@ -15,8 +16,9 @@ from pathlib import Path
 from penstock.core.canonical import Json, Key, digest_key
 from penstock.core.errors import ArtifactMissing, ConfigError, DamagedArtifact, StoreError
 from penstock.core.schema import Records
+from penstock.store._failures import Failure, read_failure
 from penstock.store._files import hash_file, make_folder, seal, translate_errors, write_atomically
-from penstock.store._index import IndexedArtifact, IndexedFailure
+from penstock.store._index import IndexedArtifact
 from penstock.store._index_place import open_index
 from penstock.store._manifest import Counts, DataFile, Manifest
 from penstock.store._objects_address import default_cache, find_address
@@ -25,24 +27,13 @@ from penstock.store._objects_place import ObjectPlace
 from penstock.store._places import Folder, Place
 from penstock.store._reading import data_folder, read_artifact
 
-__all__ = ["Damage", "Failure", "Store"]
+__all__ = ["Damage", "Store"]
 
 LAYOUT = 1
 """Number of the folder layout."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an attempt failed, where in the run, and with which traceback."""
-
-    key: Key
-    run: int | None
-    stage: str
-    error: str
-    events: str
-    traceback: str
-    content: bool
-    """True where the same input would fail again."""
+_TOGETHER = 500
+"""So many rows go into the index in one transaction."""
+_KEY = re.compile(r"[a-z2-7]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +114,15 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Whether an artifact lies under `key`: its manifest is there, and every file with its size."""
+        return self.standing(key) is not None
+
+    def standing(self, key: str) -> Manifest | None:
+        """The manifest of the artifact under `key`; None where there is none, or a file is missing or has another size."""
         try:
             manifest = self.manifest(key)
         except (ArtifactMissing, DamagedArtifact):
-            return False
-        return not self._place.short(manifest)
+            return None
+        return None if self._place.short(manifest) else manifest
 
     def manifest(self, key: str) -> Manifest:
         """The manifest under `key`."""
@@ -163,8 +158,11 @@ class Store:
         digest = hash_file(file)
         recipe: dict[str, Json] = {"asset": schema, "sha256": digest}
         key = digest_key(recipe)
+        ref = f"assets/{schema}/{key.short}-{file.name}"
         if self.has(key):
+            self.enter(self.manifest(key), ref)
             return key
+        self.set_aside(key)
         home, name = self.home(key), uuid.uuid4().hex[:12]
         with translate_errors(self.root):
             make_folder(home / name, self.root)
@@ -192,7 +190,7 @@ class Store:
                 times={"finished": now},
             )
             self._place.publish(manifest)
-        self.enter(manifest, f"assets/{schema}/{key.short}-{file.name}")
+        self.enter(manifest, ref)
         return key
 
     def enter(self, manifest: Manifest, ref: str | None) -> None:
@@ -211,45 +209,70 @@ class Store:
     def refs(self) -> Iterator[tuple[str, Key]]:
         """Every ref and its key, read from the files."""
         for name, text in self._place.texts("refs"):
+            if not _KEY.fullmatch(text.strip()):
+                raise StoreError(
+                    f"store {self.name}: refs/{name} holds {text[:40]!r}, not a key. Remove it; the next penstock run writes it anew."
+                )
             yield name, Key(text.strip())
 
     def record_failure(self, failure: Failure) -> Path:
         """Keep a failure under ``attempts/`` and in the index."""
         now = datetime.now(UTC)
-        content: dict[str, Json] = {
-            "key": failure.key,
-            "run": failure.run,
-            "stage": failure.stage,
-            "error": failure.error,
-            "events": failure.events,
-            "traceback": failure.traceback,
-            "content": failure.content,
-            "at": now.isoformat(),
-        }
-        path = self._place.write(f"attempts/{failure.key}-{now:%Y%m%dT%H%M%S%f}.json", json.dumps(content, indent=1) + "\n")
-        self.index.put_failure(failure.key, IndexedFailure(failure.error, failure.content, now.isoformat()))
+        path = self._place.write(f"attempts/{failure.name(now)}", failure.dumps(now))
+        self.index.put_failure(failure.key, failure.indexed(now))
         return path
+
+    def failed_attempts(self, known: Mapping[str, str]) -> dict[str, str]:
+        """The stage of each recorded failure, by its file's name; empty for a file that is no record.
+
+        Parameters
+        ----------
+        known
+            What an earlier call gave, which is not read again.
+        """
+        names = self._place.names("attempts")
+        found = {name: known[name] for name in names if name in known}
+        for name, text in self._place.texts("attempts", [name for name in names if name not in known]):
+            try:
+                found[name] = read_failure(text, name)[0].stage
+            except DamagedArtifact:
+                found[name] = ""
+        return found
 
     def verify(self, keys: Sequence[Key] | None = None) -> Iterator[tuple[Key, Damage | None]]:
         """Re-hash artifacts. A damaged one is set aside (``manifest.damaged.json``), so that the next run recomputes it."""
         for key in keys if keys is not None else self.keys():
             try:
-                manifest = self.manifest(key)
-                problem = self._place.short(manifest) or self._place.changed(manifest)
-            except DamagedArtifact as error:
-                problem = str(error)
+                problem = self._problem(key)
+            except ArtifactMissing:
+                # Collected, or set aside by somebody else, since the keys were listed.
+                if keys is not None:
+                    raise
+                continue
             if problem:
                 self.set_aside(key)
             yield key, Damage(key, problem) if problem else None
 
+    def _problem(self, key: Key) -> str:
+        """What is wrong with the artifact that stands under `key`; empty where nothing."""
+        try:
+            manifest = self.manifest(key)
+            problem = self._place.short(manifest) or self._place.changed(manifest)
+            if problem and self.manifest(key).files != manifest.files:
+                # Another one has taken its place meanwhile.
+                return self._problem(key)
+        except DamagedArtifact as error:
+            return str(error)
+        return problem
+
     def set_aside(self, key: Key) -> None:
-        """Rename the manifest of a damaged artifact, which then no longer exists."""
+        """Rename the manifest of a damaged artifact, if there is one: it then no longer exists."""
         self._place.set_aside(key)
         self.index.forget(key)
 
     def keys(self) -> list[Key]:
         """The key of every artifact."""
-        return [key for key, _, _ in self._place.manifests()]
+        return sorted(self._place.census().published)
 
     def manifests(self) -> Iterator[Manifest]:
         """Every manifest of the store."""
@@ -257,18 +280,39 @@ class Store:
             yield Manifest.loads(text, where)
 
     def rebuild(self) -> int:
-        """Make the index anew from manifests, refs and recorded failures; the number of artifacts."""
+        """Make the index anew from manifests, refs and recorded failures; the number of artifacts.
+
+        Raises
+        ------
+        DamagedArtifact
+            Some cannot be read; all others were entered.
+        """
         self.index.clear()
-        count = 0
-        for _, text in self._place.texts("attempts"):
-            content = json.loads(text)
-            self.index.put_failure(content["key"], IndexedFailure(content["error"], content["content"], content["at"]))
-        for manifest in self.manifests():
-            self.index.put(_indexed(manifest))
-            count += 1
-        for name, key in self.refs():
-            self.index.set_ref(name, key)
-        return count
+        count, damaged = 0, []
+        for name, text in self._place.texts("attempts"):
+            try:
+                failure, at = read_failure(text, f"attempts/{name}")
+                self.index.put_failure(failure.key, failure.indexed(at))
+            except DamagedArtifact as error:
+                damaged.append(str(error))
+        waiting: list[IndexedArtifact] = []
+        for _, text, where in self._place.manifests():
+            try:
+                waiting.append(_indexed(Manifest.loads(text, where)))
+            except DamagedArtifact as error:
+                damaged.append(str(error))
+            if len(waiting) == _TOGETHER:
+                self.index.put(*waiting)
+                count, waiting = count + len(waiting), []
+        self.index.put(*waiting)
+        refs = list(self.refs())
+        for start in range(0, len(refs), _TOGETHER):
+            self.index.set_refs(refs[start : start + _TOGETHER])
+        if damaged:
+            raise DamagedArtifact(
+                f"store {self.name}: the index holds {count + len(waiting)} artifacts; left out, of {len(damaged)}: {damaged[0]}"
+            )
+        return count + len(waiting)
 
     def evict(self, *, spare_s: float, keep_bytes: int = 0) -> tuple[int, int]:
         """Remove copies of artifacts from the cache of a store in a bucket; see `evict` of the cache.
@@ -285,7 +329,8 @@ class Store:
         """
         if not isinstance(self._place, ObjectPlace):
             raise ConfigError(f"store {self.name}: is a folder and has no cache. Remove what nothing needs with: penstock store gc --yes")
-        return evict(self.root, spare_s=spare_s, keep_bytes=keep_bytes)
+        with translate_errors(self.root):
+            return evict(self.root, spare_s=spare_s, keep_bytes=keep_bytes)
 
     def export(self, key: Key, folder: Path) -> list[Path]:
         """Copy the data files and the manifest of an artifact into `folder` under names that say what they are."""

@@ -61,14 +61,16 @@ def overrides_model(params: type[BaseModel], name: str) -> type[BaseModel]:
         kind = info.annotation
         if isinstance(kind, type) and issubclass(kind, Params):
             inner = overrides_model(kind, f"{name}{kind.__name__.removesuffix('Params')}")
-            fields[field_name] = (inner, Field(default_factory=inner, title=field_name, description=info.description))
+            fields[field_name] = (inner, Field(default_factory=inner, title=field_name, description=_plain(info.description)))
             continue
         bounded: Any = Annotated[(kind, *info.metadata)] if info.metadata else kind
         fields[field_name] = (
             bounded | _LEFT_OUT,
             Field(default=None, title=_title(field_name), description=_describe(info), json_schema_extra=_for_the_form),
         )
-    model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid", frozen=True), __doc__=params.__doc__, **fields)
+    model: type[BaseModel] = create_model(
+        name, __config__=ConfigDict(extra="forbid", frozen=True), __doc__=_plain(params.__doc__), **fields
+    )
     return model
 
 
@@ -95,7 +97,12 @@ def _describe(info: FieldInfo) -> str:
     default = {True: "yes", False: "no"}[info.default] if isinstance(info.default, bool) else info.default
     words = ", ".join(default) if isinstance(default, tuple) else default
     notes = "; ".join([*bounds, f"default {words}"])
-    return f"{info.description} ({notes})"
+    return f"{_plain(info.description)} ({notes})"
+
+
+def _plain(text: str | None) -> str:
+    """A docstring without the marks of code, which the form would show."""
+    return (text or "").replace("`", "")
 
 
 _STAGES: dict[str, type[Params]] = {
@@ -123,7 +130,7 @@ else:
         **{
             stage: (
                 model if params.model_fields else SkipJsonSchema[model],
-                Field(default_factory=model, title=f"tpc.{stage}", description=params.__doc__),
+                Field(default_factory=model, title=f"tpc.{stage}", description=_plain(params.__doc__)),
             )
             for stage, params in _STAGES.items()
             for model in [overrides_model(params, f"{stage.capitalize()}Overrides")]

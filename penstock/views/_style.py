@@ -118,7 +118,9 @@ def robust_range(values: NDArray[Any], *, tail_percent: float = 0.5) -> tuple[fl
     margin = 0.25 * (high - low)
     low = least if least >= low - margin else low
     high = greatest if greatest <= high + margin else high
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    # So narrow that bins of it would have edges between two numbers that follow one another.
+    narrow = 2 * MOST_BINS * float(np.spacing(max(abs(low), abs(high))))
+    return (low, high) if high - low > narrow else (low - max(0.5, narrow), high + max(0.5, narrow))
 
 
 def histogram(

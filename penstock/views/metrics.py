@@ -6,7 +6,6 @@ experiment, stages that are registered (others count as ``other``), states and p
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -25,7 +24,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.plan import State
 from penstock.core.selection import RunRange
 from penstock.execute import Planner, Request
-from penstock.store import IndexedArtifact, Store
+from penstock.store import StageTotals, Store
 
 __all__ = ["ExperimentMetrics"]
 
@@ -65,7 +64,7 @@ class ExperimentMetrics(Collector):
         experiment, readable = self._experiment, True
         try:
             with experiment.open_store() as store:
-                yield from self._artifacts(store.index.artifacts().values())
+                yield from self._artifacts(store.index.totals())
                 yield self._claims(store.index.claims())
                 yield self._recorded_failures(store)
                 self._plan(store)
@@ -76,16 +75,16 @@ class ExperimentMetrics(Collector):
         yield from self._disks()
         yield self._gauge("penstock_readable", "1 where experiment, index and store could be read.", {(): float(readable)})
 
-    def _artifacts(self, artifacts: Iterable[IndexedArtifact]) -> Iterator[Metric]:
+    def _artifacts(self, totals: Mapping[str, StageTotals]) -> Iterator[Metric]:
         names = ("count", "bytes", "in", "out", "newest")
         found: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in names}
-        for one in artifacts:
-            stage = (self._stage(one.stage),)
-            found["count"][stage] += 1
+        for name, one in totals.items():
+            stage = (self._stage(name),)
+            found["count"][stage] += one.count
             found["bytes"][stage] += one.size
             found["in"][stage] += one.events_in
             found["out"][stage] += one.events_out
-            found["newest"][stage] = max(found["newest"][stage], int(datetime.fromisoformat(one.created).timestamp()))
+            found["newest"][stage] = max(found["newest"][stage], int(datetime.fromisoformat(one.newest).timestamp()))
         lost = {stage: n - found["out"][stage] for stage, n in found["in"].items()}
         yield self._gauge("penstock_artifacts", "Artifacts in the store.", found["count"], "stage")
         yield self._gauge("penstock_artifact_bytes", "Bytes of their data files.", found["bytes"], "stage")
@@ -101,12 +100,7 @@ class ExperimentMetrics(Collector):
         return self._gauge("penstock_claims", "Keys that are being computed, and those whose owner is silent.", states, "state")
 
     def _recorded_failures(self, store: Store) -> Metric:
-        """Files of failures never change: each is read once."""
-        present = {path.name: path for path in (Path(str(store.root)) / "attempts").glob("*.json")}
-        for name, path in present.items():
-            if name not in self._failures:
-                self._failures[name] = str(json.loads(path.read_text())["stage"])
-        self._failures = {name: stage for name, stage in self._failures.items() if name in present}
+        self._failures = store.failed_attempts(self._failures)
         counts: Counter[tuple[str, ...]] = Counter((self._stage(stage),) for stage in self._failures.values())
         return self._gauge("penstock_failures", "Failed attempts that are recorded in the store.", counts, "stage")
 

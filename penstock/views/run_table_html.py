@@ -16,12 +16,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from penstock.config import Experiment
+from penstock.core.canonical import Key
 from penstock.core.plan import State
 from penstock.store import Store
 from penstock.views.run_table_values import ColumnValue
 from penstock.views.tables import DONE, MARKS, Cell, RunTable, total
 
-__all__ = ["about_line", "run_table_html", "value_range", "write_run_table_html"]
+__all__ = ["about_line", "figure_name", "run_table_html", "value_range", "write_run_table_html"]
 
 _HERE = Path(__file__).parent
 _FILTERS = (State.FAILED, State.SKIPPED, State.STALE, State.MISSING, State.CURRENT)
@@ -77,7 +78,7 @@ def run_table_html(table: RunTable, *, title: str, about: str, figures: Path, st
     title, about
         What the experiment is called, and a line on what the table shows.
     figures
-        Folder of figures, named ``SUBJECT.STAGE.png``; those that are there are linked.
+        Folder of figures, called as `figure_name` says; those that are there are linked.
     store
         Where the artifacts lie.
     base
@@ -136,9 +137,7 @@ def _head(table: RunTable) -> Iterator[str]:
     for stage in table.stages:
         yield f'<th scope="col"><button type="button">{escape(stage)}</button></th>'
     for column in table.columns:
-        unit = f" [{column.unit}]" if column.unit else ""
-        name = escape(f"{column.name}{unit}")
-        yield f'<th scope="col" class="number" title="{escape(column.title)}"><button type="button">{name}</button></th>'
+        yield f'<th scope="col" class="number" title="{escape(column.title)}"><button type="button">{escape(column.head)}</button></th>'
     yield "</tr>\n</thead>"
 
 
@@ -146,7 +145,7 @@ def _row(table: RunTable, run: int, links: _Links) -> str:
     cells = table.rows[run]
     states = " ".join(sorted({str(State.CURRENT if cell.state in DONE else cell.state) for cell in cells.values()}))
     fields = [_cell(stage, cells.get(stage), links) for stage in table.stages]
-    fields += [_value(column.name, table.values[run][column.name]) for column in table.columns]
+    fields += [_value(column.head, table.values[run][column.name]) for column in table.columns]
     return f'<tr data-states="{states}"><th scope="row" data-value="{run}">{run}</th>{"".join(fields)}</tr>'
 
 
@@ -169,7 +168,7 @@ def _artifact(cell: Cell, links: _Links) -> str:
 
 
 def _figure(cell: Cell, links: _Links) -> str:
-    name = f"{cell.subject}.{cell.stage}.png"
+    name = "" if cell.key is None else figure_name(cell.subject, cell.stage, cell.key)
     return f'<a href="{links.to(links.figures / name)}">figure</a>' if name in links.drawn else ""
 
 
@@ -188,8 +187,13 @@ def _foot(table: RunTable) -> Iterator[str]:
         yield f'<td data-head="{escape(stage)}">{"" if found is None else escape(found.summary)}</td>'
     for column in table.columns:
         text = value_range(values[column.name] for values in table.values.values())
-        yield f'<td class="number" data-head="{escape(column.name)}">{text}</td>'
+        yield f'<td class="number" data-head="{escape(column.head)}">{text}</td>'
     yield "</tr>\n</tfoot>"
+
+
+def figure_name(subject: str, stage: str, key: Key) -> str:
+    """What the figure of an artifact is called, so that none is taken for that of another: ``run-0094.tpc.points.4f2k9cqx7d.png``."""
+    return f"{subject}.{stage}.{key.short}.png"
 
 
 def value_range(values: Iterable[ColumnValue]) -> str:

@@ -6,7 +6,6 @@ On the loopback device anybody of this machine may; elsewhere only who has the t
 from __future__ import annotations
 
 import base64
-import binascii
 import errno
 import hmac
 import os
@@ -116,5 +115,5 @@ def _host_name(host: str) -> str:
 def _password(credentials: str) -> str:
     try:
         return base64.b64decode(credentials).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return ""

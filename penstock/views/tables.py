@@ -156,7 +156,7 @@ class RunTable:
 
     def as_markdown(self) -> str:
         """The table, and below it the reasons of what is not done."""
-        names = [_escape(column.name) for column in self.columns]
+        names = [_escape(column.head) for column in self.columns]
         lines = [_line(["run", *self.stages, *names]), _line(["---:", *("---" for _ in self.stages), *("---:" for _ in names)])]
         for run, cells in self.rows.items():
             lines.append(_line([str(run), *(_bold(cells[s]) if s in cells else "" for s in self.stages), *self.texts(run)]))
@@ -176,7 +176,7 @@ class RunTable:
         for stage in self.stages:
             table.add_column(stage)
         for column in self.columns:
-            table.add_column(Text(column.name), justify="right")
+            table.add_column(Text(column.head), justify="right")
         for run, cells in self.rows.items():
             texts = (Text(cells[s].text, style=COLORS[cells[s].state]) if s in cells else Text("") for s in self.stages)
             table.add_row(str(run), *texts, *(Text(text) for text in self.texts(run)))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from toybench import ToyExperiment
 
-from penstock.cli.doctor._experiment import look_at_executor, look_at_experiment, look_at_passwords
+from penstock.cli.doctor._experiment import look_at_executor, look_at_experiment, look_at_passwords, look_at_scheduler
 from penstock.cli.doctor._files import look_at_certificates
 from penstock.cli.doctor._finding import Finding
+from penstock.config import Resources
 from penstock.security import make_certificates
 
 NOW = datetime(2030, 5, 1, tzinfo=UTC)
@@ -65,6 +69,8 @@ def test_a_plug_in_that_everybody_may_write_is_a_problem(folder: Path, open_file
         ('[store]\nindex = "postgresql://penstock:tea@head/penstock"', "store.index"),
         ('[assets]\ngeometry = ["s3://key:tea@bucket/file"]', "assets.geometry"),
         ('[store.options]\nsecret_key = "tea"', "store.options.secret_key"),
+        ('[store]\nindex = "postgresql://penstock:te/a@head/penstock"', "store.index"),
+        ('[store.options]\nendpoint_url = "http://key:te#a@head:9000"', "store.options.endpoint_url"),
         ('[experiment]\napi_token = "tea"', "experiment.api_token"),
     ],
 )
@@ -80,6 +86,7 @@ def test_a_password_in_plain_sight_is_a_problem_and_is_not_repeated(tmp_path: Pa
     "line",
     [
         'index = "postgresql://penstock@head:5432/penstock"',
+        'index = "postgresql://head:5432/p@penstock"',
         'index = "postgresql://penstock:$PGPASSWORD@head/penstock"',
         'path = "a:b@c"',
         'token = ""',
@@ -144,8 +151,73 @@ def test_certificates_that_the_experiment_names_are_looked_at(folder: Path) -> N
     assert found.detail.startswith(f"{made.node}: no certificate can be read there")
 
 
+def test_certificates_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path / "certs")
+    shutil.copy(make_certificates(tmp_path / "others").node_key, made.node_key)
+    (found,) = (f for f in look_at_certificates(made.path) if f.state != "ok")
+    assert (found.state, found.what) == ("problem", "certificate")
+    assert found.detail.startswith(f"{made.node_key}: is not the key of node.pem beside it")
+
+
 def test_findings_say_what_to_do_for_people_and_programs() -> None:
     finding = Finding("store", "problem", "is open", "Close it.")
     assert str(finding) == "problem  store: is open. Close it."
     assert json.loads(json.dumps(finding.as_json())) == {"what": "store", "state": "problem", "detail": "is open", "advice": "Close it."}
     assert os.linesep not in str(Finding("store", "ok", "fine"))
+
+
+def test_an_experiment_without_runs_is_told(toy: ToyExperiment) -> None:
+    (found,) = (f for f in look_at_experiment(toy.folder) if f.what == "experiment")
+    assert (found.state, found.advice) == ("note", "Correct [experiment] raw, if there should be some, or the instrument.")
+
+
+def test_a_store_that_cannot_be_opened_hides_nothing_else(folder: Path) -> None:
+    for path in (folder / "store").glob("index.sqlite*"):
+        path.unlink()
+    (folder / "store" / "index.sqlite").write_bytes(b"no database" * 1000)
+    (folder / "store").chmod(0o777)
+    assert [f.what for f in problems(folder)] == ["store", "store"]
+
+
+def test_an_experiment_that_cannot_be_read_still_tells_its_passwords(folder: Path) -> None:
+    with (folder / "experiment.toml").open("a") as file:
+        file.write("api_token = 'tea'\n")
+    found = problems(folder)
+    assert [f.what for f in found] == ["experiment", "password"]
+    assert "tea" not in str(found)
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """A port of this machine that takes connections."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_scheduler_that_answers_is_fine(listening: int) -> None:
+    (found,) = look_at_scheduler(Resources(executor=f"tcp://127.0.0.1:{listening}"))
+    assert (found.state, found.detail) == ("ok", f"tcp://127.0.0.1:{listening} takes connections")
+
+
+def test_a_scheduler_that_nobody_started_is_a_problem(listening: int) -> None:
+    (found,) = look_at_scheduler(Resources(executor="tcp://127.0.0.1:9"))
+    assert found.state == "problem"
+    assert found.detail.startswith("tcp://127.0.0.1:9: nobody answers there (")
+    assert found.advice.startswith("Start one with: dask scheduler")
+
+
+def test_a_scheduler_with_tls_wants_certificates(listening: int, tmp_path: Path) -> None:
+    (found,) = look_at_scheduler(Resources(executor=f"tls://127.0.0.1:{listening}", tls=str(tmp_path)))
+    assert found.state == "problem"
+    assert found.detail.startswith(f"[resources] tls: {tmp_path} has no ca.pem, node.pem, node-key.pem.")
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+def test_who_computes_here_needs_no_scheduler(executor: str) -> None:
+    assert list(look_at_scheduler(Resources(executor=executor))) == []
+
+
+def test_a_machine_without_slurm_submits_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    (found,) = look_at_scheduler(Resources(executor="slurm:site.toml"))
+    assert (found.state, found.detail) == ("problem", "slurm:site.toml: this machine has no sbatch")

@@ -52,11 +52,9 @@ def serving(page: type[Page]) -> Iterator[int]:
 
 
 @contextmanager
-def listening(host: str) -> Iterator[tuple[int, int]]:
+def listening(host: str, name: str = "penstock-trial") -> Iterator[tuple[int, int]]:
     """A process that is called after penstock and listens; its number and port."""
-    with subprocess.Popen(
-        [sys.executable, "-c", OPEN, "penstock-trial", host], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
+    with subprocess.Popen([sys.executable, "-c", OPEN, name, host], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         yield child.pid, int(child.stdout.readline())
         child.communicate("")
@@ -65,6 +63,11 @@ def listening(host: str) -> Iterator[tuple[int, int]]:
 def test_a_process_of_ours_that_listens_everywhere_is_found() -> None:
     with listening("0.0.0.0") as (pid, port):
         assert Listener("penstock", pid, "0.0.0.0", port) in set(listeners())
+
+
+def test_the_folder_of_a_program_says_nothing_of_what_it_is() -> None:
+    with listening("0.0.0.0", "/srv/dask/bin/prefect") as (pid, _):
+        assert {one.program for one in listeners() if one.pid == pid} == {"prefect"}
 
 
 def test_a_process_that_listens_on_this_machine_only_is_not_told() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -33,15 +34,41 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Serve]:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    answers: dict[str, object] = {}
     with ExitStack() as stack:
 
-        def start(password: str | None = None, *, telemetry: bool = False) -> str:
+        def start(
+            password: str | None = None,
+            *,
+            telemetry: bool = False,
+            version: str | None = None,
+            pages: str = "",
+            posts: Mapping[str, object] | None = None,
+        ) -> str:
+            answers.update(posts or {})
+
             class Answering(BaseHTTPRequestHandler):
                 def do_GET(self) -> None:
                     wanted = None if password is None else f"Basic {base64.b64encode(password.encode()).decode()}"
                     known = wanted is None or self.headers.get("Authorization") == wanted or self.path.endswith("/health")
-                    body = json.dumps({"server": {"analytics_enabled": telemetry}} if known else {}).encode()
+                    content = version if self.path.endswith("/version") else {"server": {"analytics_enabled": telemetry}}
+                    body = json.dumps(content if known else {}).encode()
                     self.send_response(200 if known else 401)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+                def do_OPTIONS(self) -> None:
+                    self.send_response(200)
+                    if pages:
+                        self.send_header("Access-Control-Allow-Origin", pages)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+                def do_POST(self) -> None:
+                    self.rfile.read(int(self.headers["Content-Length"]))
+                    body = json.dumps(answers.get(self.path.removeprefix("/api"))).encode()
+                    self.send_response(200)
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
@@ -75,6 +102,17 @@ def test_an_api_without_password_on_this_machine_is_a_note(serve: Serve) -> None
     url = serve()
     assert found()["prefect access"].state == "note"
     assert found()["prefect access"].detail == f"{url} asks for no password: all users of this machine may use it"
+
+
+@pytest.mark.parametrize(
+    ("password", "pages", "state"), [(None, "*", "problem"), (None, "http://127.0.0.1", "note"), ("admin:tea", "*", "ok")]
+)
+def test_an_api_that_answers_to_every_web_page_wants_a_password(serve: Serve, password: str | None, pages: str, state: str) -> None:
+    url = serve(password, pages=pages)
+    access = found()["prefect access"]
+    assert access.state == state
+    assert ("every web page" in access.detail) == (state == "problem")
+    assert (f"PREFECT_SERVER_CORS_ALLOWED_ORIGINS={url.removesuffix('/api')}" in access.advice) == (state == "problem")
 
 
 @pytest.mark.usefixtures("far_away")
@@ -125,6 +163,15 @@ def test_a_profile_with_a_password_is_for_its_owner_only(serve: Serve, tmp_path:
     assert "tea" not in str(finding)
 
 
+@pytest.mark.parametrize(
+    "name", ["PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_REDIS_MESSAGING_PASSWORD", "PREFECT_SERVER_API_AUTH_STRING"]
+)
+def test_every_secret_of_a_profile_counts(serve: Serve, tmp_path: Path, name: str) -> None:
+    (tmp_path / "profiles.toml").write_text(f'active = "site"\n[profiles.site]\n{name} = "tea"\nPREFECT_LOGGING_LEVEL = "INFO"\n')
+    (tmp_path / "profiles.toml").chmod(0o644)
+    assert found()["prefect profile"].detail == f"{tmp_path / 'profiles.toml'} holds {name} and can be read by others"
+
+
 def test_settings_come_from_the_environment_and_then_from_the_profile(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,3 +185,61 @@ def test_settings_come_from_the_environment_and_then_from_the_profile(
 def test_an_address_that_is_not_of_http_is_told() -> None:
     with pytest.raises(ValueError, match=r"^Prefect API 'file:///etc/passwd': is no address of HTTP\. Set PREFECT_API_URL to one such as"):
         ask_prefect("file:///etc/passwd", "")
+
+
+@pytest.mark.parametrize(("theirs", "told"), [("3.2.1", True), (importlib.metadata.version("prefect"), False)])
+def test_a_server_of_another_version_is_a_problem(serve: Serve, theirs: str, told: bool) -> None:
+    url = serve(version=theirs)
+    assert ("prefect version" in found()) == told
+    assert not told or found()["prefect version"].detail.startswith(f"the server at {url} is Prefect 3.2.1, this client")
+
+
+def test_an_api_that_nobody_serves_is_a_problem(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert found()["prefect API"].state == "problem"
+    assert found()["prefect API"].detail.startswith("http://127.0.0.1:9/api does not answer")
+
+
+def test_a_password_in_the_address_of_the_api_is_a_problem_and_is_not_repeated(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://admin:tea@127.0.0.1:9/api")
+    assert found()["prefect API"].state == "problem"
+    assert "tea" not in str(found())
+
+
+def deployment(version: str, pool: str = "penstock") -> dict[str, str]:
+    """As the API describes one."""
+    return {"name": "process", "version": version, "work_pool_name": pool}
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "told"),
+    [
+        (importlib.metadata.version("penstock"), "ok", "1 of penstock"),
+        ("0.0.1", "problem", "penstock 0.0.1 made"),
+        ("of mine", "ok", "1 of penstock"),
+    ],
+)
+def test_deployments_of_another_penstock_are_a_problem(serve: Serve, version: str, state: str, told: str) -> None:
+    serve(posts={"/deployments/filter": [deployment(version)]})
+    assert found()["deployments"].state == state
+    assert told in found()["deployments"].detail
+
+
+def test_an_api_without_deployments_is_told(serve: Serve) -> None:
+    serve(posts={"/deployments/filter": []})
+    assert (found()["deployments"].state, found()["deployments"].advice) == ("note", "Make them with: penstock deploy")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_paused", "state", "told"),
+    [("READY", False, "ok", "a worker asks"), ("NOT_READY", False, "problem", "they wait as Late"), ("READY", True, "note", "is paused")],
+)
+def test_a_pool_that_no_worker_asks_is_a_problem(serve: Serve, status: str, is_paused: bool, state: str, told: str) -> None:
+    pools = [
+        {"name": "penstock", "status": status, "is_paused": is_paused},
+        {"name": "of others", "status": "NOT_READY", "is_paused": False},
+    ]
+    serve(posts={"/deployments/filter": [deployment("0.1.0")], "/work_pools/filter": pools})
+    pool = found()["work pool penstock"]
+    assert (pool.state, told in pool.detail) == (state, True)
+    assert "work pool of others" not in found()

@@ -46,6 +46,7 @@ def test_help_lists_the_commands_and_the_exit_codes(penstock, tmp_path) -> None:
     assert result.code == 0
     assert "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration." in result.out
     assert all(path[0] in result.out for path, _ in ALL)
+    assert "  from penstock" not in result.out
 
 
 def test_help_of_a_command_is_a_process_of_its_own(penstock, tmp_path) -> None:

@@ -85,9 +85,17 @@ def test_a_parameter_of_the_file_that_is_not_known_is_refused_with_the_nearest(t
 
 
 def test_parameters_of_a_stage_that_is_not_in_the_pipeline_are_let_be(toy: ToyExperiment) -> None:
-    toy.configure("[params.tpc.clusters]\nanything = 1")
+    toy.configure("[params.tpc.clusters.hdbscan]\nmin_points = 7")
 
     assert resolve(toy, 1) == (0.25, "preset default")
+
+
+def test_a_misspelt_parameter_of_a_stage_that_is_not_in_the_pipeline_is_refused(toy: ToyExperiment) -> None:
+    toy.configure("[params.tpc.clusters.hdbscan]\nmin_pionts = 7")
+    message = "experiment.toml: parameter 'tpc.clusters.hdbscan.min_pionts' is not known. Did you mean 'tpc.clusters.hdbscan.min_points'?"
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        resolve(toy, 1)
 
 
 def test_overrides_are_json_or_text() -> None:

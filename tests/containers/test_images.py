@@ -19,7 +19,10 @@ PRESENT = {
     "tpc": {"scipy", "pycatima", "periodictable", "hdf5plugin", "numba", "distributed"},
     "events": {"cbor2", "bitshuffle", "lz4", "numba", "distributed"},
     "gpu-cpu": {"scipy", "numba", "distributed"},
-    "flows": {"prefect", "matplotlib", "scipy", "cbor2", "distributed"},
+    "flows": {
+        *("prefect", "matplotlib", "scipy", "cbor2", "distributed"),
+        *("asyncpg", "psycopg", "prefect_redis", "prefect_kubernetes", "s3fs"),  # databases, messages, Jobs and buckets of deploy/
+    },
 }
 QUESTION = """
 import importlib.util, json, os, sys

@@ -32,8 +32,19 @@ TPC = """[experiment]
 name = "boxed"
 instrument = "attpc"
 raw = "raw"
+pipeline = ["tpc.points", "tpc.clusters", "tpc.estimates", "tpc.mesh", "tpc.fits"]
+[params.tpc.mesh]
+ke_bins = 8
+polar_bins = 8
 [resources.lanes]
 "tpc.estimates" = "tpc-estimates"
+"tpc.fits" = "tpc-fits"
+"""
+GPU = """[experiment]
+name = "boxed"
+instrument = "attpc"
+raw = "raw"
+pipeline = ["tpc.baselines"]
 """
 EVENTS = """[experiment]
 name = "boxed"
@@ -79,13 +90,14 @@ class Cluster:
 def shared(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that host and containers see under the same path, with an experiment of each family, shared by a group."""
     folder = tmp_path_factory.mktemp("shared")
-    for name, text in (("tpc", TPC), ("events", EVENTS)):
+    for name, text in (("tpc", TPC), ("gpu", GPU), ("events", EVENTS)):
         for place in ("raw", "store"):
             (folder / name / place).mkdir(parents=True)
         (folder / name / "experiment.toml").write_text(text)
     (folder / "kernels").mkdir()
     for run in (1, 2):
         write_run(folder / "tpc" / "raw", TpcSimulation(), run, 8)
+    write_run(folder / "gpu" / "raw", TpcSimulation(), 1, 8)
     with CaptureWriter(folder / "events" / "raw" / "run_0001.cbors") as writer:
         for number in range(40):
             header = {"htype": "image", "shape": [4, 5], "type": "uint16", "compression": "none", "frame": number, "msg_number": number}
@@ -112,10 +124,16 @@ def cluster(engine: Any, images: dict[str, Any], shared: Path) -> Iterator[Clust
 
 
 @pytest.fixture(scope="module")
-def tpc_workers(cluster: Cluster) -> tuple[str, str]:
-    """A worker of the lane tpc, and the same image with a lane of its own for one stage."""
-    own = ("dask", "worker", "--nthreads", "1", "--dashboard-address", "127.0.0.1:0", "--resources", "tpc-estimates=1")
-    return cluster.add("tpc", lane="tpc"), cluster.add("tpc", *own, lane="tpc-estimates", PENSTOCK_IMAGE="penstock-estimates:7")
+def tpc_workers(cluster: Cluster) -> list[str]:
+    """A worker of the lane tpc, and two of images with a lane of their own for one stage each."""
+    own = ("dask", "worker", "--nthreads", "1", "--dashboard-address", "127.0.0.1:0", "--resources")
+    return [
+        cluster.add("tpc", lane="tpc"),
+        *(
+            cluster.add("tpc", *own, f"tpc-{stage}=1", lane=f"tpc-{stage}", PENSTOCK_IMAGE=f"penstock-{stage}:7")
+            for stage in ("estimates", "fits")
+        ),
+    ]
 
 
 def manifests(experiment: Path) -> dict[tuple[str, str], dict[str, Any]]:
@@ -133,7 +151,7 @@ def run_inline(experiment: Path, copy: Path) -> Path:
     text = (experiment / "experiment.toml").read_text().replace('"raw"', f'"{experiment / "raw"}"')
     copy.mkdir()
     (copy / "experiment.toml").write_text(text)
-    command = [sys.executable, "-m", "penstock.cli", "run", "experiment.toml", "--runs", "all", "--executor", "inline"]
+    command = [sys.executable, "-m", "penstock.cli", "run", "experiment.toml", "--runs", "all", "--executor", "inline", "--cpu-fallback"]
     subprocess.run(command, cwd=copy, check=True, capture_output=True)
     return copy
 
@@ -151,30 +169,31 @@ def test_a_lane_without_a_container_fails_within_seconds_and_names_what_there_is
 
 
 def test_stages_of_the_tpc_run_in_its_image_and_give_the_bytes_of_the_host(
-    cluster: Cluster, tpc_workers: tuple[str, str], shared: Path, tmp_path: Path
+    cluster: Cluster, tpc_workers: list[str], shared: Path, tmp_path: Path
 ) -> None:
     done = cluster.run(shared / "tpc", user=cluster.engine.user + 1)
 
     assert done.returncode == 0, done.stdout + done.stderr
     found = manifests(shared / "tpc")
-    assert {stage for stage, _ in found} == {"tpc.points", "tpc.clusters", "tpc.estimates"}
+    assert {stage for stage, _ in found} == {"tpc.points", "tpc.clusters", "tpc.estimates", "tpc.mesh", "tpc.fits"}
     assert digests(shared / "tpc") == digests(run_inline(shared / "tpc", tmp_path / "inline"))
 
 
-def test_manifests_name_the_image_that_computed(cluster: Cluster, tpc_workers: tuple[str, str], shared: Path) -> None:
+def test_manifests_name_the_image_that_computed(cluster: Cluster, tpc_workers: list[str], shared: Path) -> None:
     cluster.run(shared / "tpc")
 
     images = {stage: m["environment"]["image"] for (stage, _), m in manifests(shared / "tpc").items()}
     boxed = cluster.engine.image("tpc").removeprefix("localhost/")
-    assert images == {"tpc.points": boxed, "tpc.clusters": boxed, "tpc.estimates": "penstock-estimates:7"}
+    of_the_family = dict.fromkeys(("tpc.points", "tpc.clusters", "tpc.mesh"), boxed)
+    assert images == of_the_family | {"tpc.estimates": "penstock-estimates:7", "tpc.fits": "penstock-fits:7"}
 
 
-def test_the_same_again_computes_nothing(cluster: Cluster, tpc_workers: tuple[str, str], shared: Path) -> None:
+def test_the_same_again_computes_nothing(cluster: Cluster, tpc_workers: list[str], shared: Path) -> None:
     cluster.run(shared / "tpc")
 
     again = cluster.run(shared / "tpc")
 
-    assert "0 computed, 6 current" in again.stdout + again.stderr
+    assert "0 computed, 10 current" in again.stdout + again.stderr
 
 
 def test_stages_of_event_streams_run_in_their_image_and_give_the_bytes_of_the_host(cluster: Cluster, shared: Path, tmp_path: Path) -> None:
@@ -188,10 +207,20 @@ def test_stages_of_event_streams_run_in_their_image_and_give_the_bytes_of_the_ho
     assert digests(shared / "events") == digests(run_inline(shared / "events", tmp_path / "inline"))
 
 
-def test_the_cpu_variant_of_the_gpu_image_offers_the_lane_gpu_and_no_other(cluster: Cluster) -> None:
+def test_a_stage_for_devices_runs_in_the_gpu_image_and_its_cpu_variant_gives_the_bytes_of_the_host(
+    cluster: Cluster, shared: Path, tmp_path: Path
+) -> None:
     cluster.add("gpu-cpu", lane="gpu")
-
     assert ["gpu"] in cluster.lanes()
+
+    done = cluster.run(shared / "gpu")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (manifest,) = manifests(shared / "gpu").values()
+    assert manifest["stage"] == "tpc.baselines"
+    assert manifest["environment"]["image"] == cluster.engine.image("gpu-cpu").removeprefix("localhost/")
+    assert manifest["environment"]["device"] == "cpu"
+    assert digests(shared / "gpu") == digests(run_inline(shared / "gpu", tmp_path / "inline"))
 
 
 def test_health_checks_see_a_worker_that_hangs(cluster: Cluster) -> None:

@@ -63,6 +63,12 @@ def test_every_service_is_confined(compose: dict[str, Any]) -> None:
         assert not str(service["user"]).startswith("0"), name
 
 
+def test_what_computes_is_bounded_by_dask_and_all_else_by_the_engine(compose: dict[str, Any]) -> None:
+    bounded = {name for name, service in compose["services"].items() if "mem_limit" in service}
+    assert set(compose["services"]) - bounded == {"worker-tpc", "worker-events", "worker-gpu", "flows"}
+    assert all("--memory-limit" in str(compose["services"][name]["command"]) for name in ("worker-tpc", "worker-events"))
+
+
 def test_only_the_proxy_is_published_and_on_the_loopback_device(compose: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
     assert published == {"proxy": ["${PENSTOCK_BIND:-127.0.0.1}:${PENSTOCK_PORT:-8443}:8443"]}
@@ -115,9 +121,34 @@ def test_a_worker_offers_the_lane_of_its_image(compose: dict[str, Any], lane: st
 def test_what_waits_for_a_healthy_service_waits_for_one_with_a_health_check(compose: dict[str, Any]) -> None:
     services = compose["services"]
     awaited = {n for s in services.values() for n, how in s.get("depends_on", {}).items() if how["condition"] == "service_healthy"}
-    image_checks = {"scheduler"}
-    assert "HEALTHCHECK" in (ROOT / "containers" / "flows" / "Dockerfile").read_text()
-    assert {name for name in awaited if "healthcheck" not in services[name]} <= image_checks
+    assert awaited == {"postgres", "redis", "api", "scheduler"}
+    assert [name for name in awaited if "healthcheck" not in services[name]] == []
+
+
+def test_a_scheduler_that_does_not_answer_yet_is_not_healthy(compose: dict[str, Any]) -> None:
+    check = compose["services"]["scheduler"]["healthcheck"]["test"]
+    assert check == ["CMD", "python", "/opt/penstock/health.py", "--announced"]
+
+
+def test_no_container_sees_the_key_of_the_authority(compose: dict[str, Any]) -> None:
+    seen = {
+        name: [Path(v["source"]).name for v in service.get("volumes", []) if isinstance(v, dict) and "PENSTOCK_CERTS" in v["source"]]
+        for name, service in compose["services"].items()
+    }
+    assert {name: files for name, files in seen.items() if files} == {
+        **{name: ["ca.pem", "node.pem", "node-key.pem"] for name in ("scheduler", "worker-tpc", "worker-events", "worker-gpu", "flows")},
+        "proxy": ["node.pem", "node-key.pem"],
+    }
+
+
+def test_a_certificate_that_is_missing_is_an_error_and_no_new_folder(compose: dict[str, Any]) -> None:
+    mounts = [compose["x-data"][name] for name in ("authority", "node", "node-key")]
+    assert [mount["bind"] for mount in mounts] == [{"create_host_path": False}] * 3
+
+
+@pytest.mark.parametrize("name", ["scheduler", "worker-tpc", "worker-events"])
+def test_what_dask_serves_without_tls_stays_in_its_container(compose: dict[str, Any], name: str) -> None:
+    assert "--dashboard-address 127.0.0.1:" in " ".join(compose["services"][name]["command"]).replace("=", " ")
 
 
 def test_the_proxy_serves_the_certificate_that_penstock_makes_on_the_port_that_is_published() -> None:
@@ -125,6 +156,11 @@ def test_the_proxy_serves_the_certificate_that_penstock_makes_on_the_port_that_i
     assert "listen 8443 ssl" in config
     assert "ssl_certificate /certs/node.pem" in config
     assert "proxy_pass http://api:4200" in config
+
+
+def test_links_in_logs_and_notifications_lead_to_the_proxy_as_the_ui_does(compose: dict[str, Any]) -> None:
+    assert compose["x-prefect"]["PREFECT_UI_URL"] == compose["x-client"]["PREFECT_UI_URL"]
+    assert compose["x-prefect"]["PREFECT_SERVER_UI_API_URL"] == compose["x-client"]["PREFECT_UI_URL"] + "/api"
 
 
 def test_the_script_of_databases_is_a_program_that_the_shell_understands() -> None:

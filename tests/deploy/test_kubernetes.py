@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 DASK = "kubernetes.dask.org/v1"
+VERSIONS = ("1.33", "1.37")
+"""The oldest and the newest Kubernetes that manifests are checked against."""
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate, which brings the schemas, is not installed")
 
@@ -62,9 +64,14 @@ def check(manifest: Manifest) -> None:
         if errors:
             raise ValueError("; ".join(errors))
         for pod in pod_specs(manifest):
-            kubernetes_validate.validate({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod}, "1.33", strict=True)
+            validate({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod})
     else:
-        kubernetes_validate.validate(manifest, "1.33", strict=True)
+        validate(manifest)
+
+
+def validate(manifest: Manifest) -> None:
+    for version in VERSIONS:
+        kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def one(overlay: str, kind: str, name: str) -> Manifest:
@@ -146,6 +153,12 @@ def test_secrets_are_only_referred_to(overlay: str) -> None:
     assert not re.search("PASSWORD|AUTH_STRING|PGPASS", values)
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_links_in_logs_and_notifications_lead_where_the_ui_is(overlay: str) -> None:
+    server, client = (one(overlay, "ConfigMap", f"penstock-{who}")["data"] for who in ("server", "client"))
+    assert server["PREFECT_SERVER_UI_API_URL"] == server["PREFECT_UI_URL"] + "/api" == client["PREFECT_UI_URL"] + "/api"
+
+
 def test_what_is_not_allowed_is_denied() -> None:
     deny = one("single", "NetworkPolicy", "default-deny")["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -161,6 +174,13 @@ def test_workers_offer_the_lane_of_their_image(lane: str) -> None:
     assert {"name": name, "value": "1"} in container["env"]
     assert f"{name}=1" in (ROOT / "containers" / lane / "Dockerfile").read_text()
     assert "tls://penstock-scheduler:8786" in [*container.get("command", []), *container.get("args", [])]
+
+
+@pytest.mark.parametrize("lane", ["tpc", "events", "gpu"])
+def test_a_worker_pod_is_ready_once_its_workers_answer(lane: str) -> None:
+    kind = "DaskWorkerGroup" if lane == "gpu" else "Deployment"
+    (container,) = containers(one("gpu", kind, f"worker-{lane}"))
+    assert container["readinessProbe"]["exec"]["command"] == ["python", "/opt/penstock/health.py", "--announced"]
 
 
 @pytest.mark.parametrize("lane", ["tpc", "events"])
@@ -218,7 +238,7 @@ def job_template() -> Manifest:
 
 
 def test_the_job_of_a_flow_run_is_valid() -> None:
-    kubernetes_validate.validate(job_template(), "1.33", strict=True)
+    validate(job_template())
 
 
 def test_every_variable_of_the_job_template_is_used_and_declared() -> None:
@@ -232,6 +252,13 @@ def test_pods_that_need_the_api_or_dask_carry_the_label_that_lets_them() -> None
     assert labels["penstock/api"] == labels["penstock/dask"] == "client"
     for name in ("worker-tpc", "worker-events"):
         assert one("gpu", "Deployment", name)["spec"]["template"]["metadata"]["labels"]["penstock/dask"] == "client"
+
+
+def test_a_label_that_prometheus_is_told_of_is_one_that_pods_carry() -> None:
+    page = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
+    (named,) = set(re.findall(r"__meta_kubernetes_pod_label_(\w+)", page))
+    labels = one("gpu", "Deployment", "worker-tpc")["spec"]["template"]["metadata"]["labels"]
+    assert named in {re.sub(r"\W", "_", label) for label in labels}
 
 
 def test_the_same_script_makes_the_databases_in_compose_and_kubernetes() -> None:

@@ -194,10 +194,21 @@ def test_a_lane_that_no_worker_offers_fails_at_once_with_the_workers(
 
     assert re.fullmatch(
         r"stage 'toy.on_gpu': no worker offers lane 'gpu' \(tcp://\S+ offers toy\)\. "
-        rf"Start one with: dask cuda worker {re.escape(resources.executor)} --resources 'gpu=1', or allow CPUs with --cpu-fallback",
+        rf"Start one with: dask cuda worker {re.escape(resources.executor)} --resources 'gpu=1', or allow CPUs with --cpu-fallback \(cpu_fallback = true under \[resources\]\)",
         str(caught.value),
     )
     assert list(toy.store.manifests()) == []
+
+
+@pytest.mark.slow
+def test_a_lane_that_a_cluster_of_ones_own_lacks_is_found_on_another(toy: ToyExperiment) -> None:
+    toy.configure(pipeline=("toy.hits", "toy.on_gpu"))
+    toy.write_run(1)
+
+    with pytest.raises(
+        LaneMissing, match=r"dask cuda worker tcp://SCHEDULER:8786 --resources 'gpu=1' and name its scheduler as executor, or allow"
+    ):
+        toy.run(resources=Resources(executor="local", workers=1))
 
 
 def test_a_scheduler_that_cannot_be_reached_fails_with_its_address(toy: ToyExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,9 +238,10 @@ def test_cancelling_keeps_what_was_committed_and_a_later_run_finishes(toy: ToyEx
 
 
 @pytest.mark.slow
-def test_cancelling_restarts_a_worker_that_does_not_listen(toy: ToyExperiment, cluster: SharedCluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("switch", ["wait", "hold"])
+def test_cancelling_restarts_a_worker_that_does_not_listen(toy: ToyExperiment, cluster: SharedCluster, tmp_path: Path, switch: str) -> None:
     gate = tmp_path / "gate"
-    toy.write_run(1, n_events=8, switches={5: f"wait@{gate}"})
+    toy.write_run(1, n_events=8, switches={5: f"{switch}@{gate}"})
     background = Background(toy, cluster.scale(1))
     wait_for(tmp_path / "gate.reached")
     worker = int((tmp_path / "gate.reached").read_text())
@@ -239,5 +251,5 @@ def test_cancelling_restarts_a_worker_that_does_not_listen(toy: ToyExperiment, c
 
     assert isinstance(background.error, RunCancelled)
     wait_until_gone(worker)
-    gate.touch()
+    toy.write_run(1, n_events=8)
     assert toy.states(toy.run(resources=cluster.scale(1))) == {1: ALL}

@@ -9,7 +9,8 @@ import pytest
 from toybench import ToyExperiment
 
 from penstock.core.stage import StageCode
-from penstock.execute import Quiet, _plan, prepare
+from penstock.execute import Quiet, _plan, _step, prepare
+from penstock.store import Manifest
 
 
 def failures(toy: ToyExperiment) -> list[dict[str, object]]:
@@ -39,6 +40,23 @@ def test_a_truncated_run_fails_alone_and_the_others_go_on(toy: ToyExperiment) ->
     assert toy.states(report) == {1: ["computed"] * 3, 2: ["failed", "skipped", "skipped"]}
     assert report.results[3].error == "run 2, stage 'toy.hits': toy_0002.txt: the file is truncated"
     assert report.results[4].error == "run 2: toy.hits failed, so toy.groups was not computed"
+
+
+def test_one_who_slept_while_another_took_over_and_was_done_first_has_the_result_and_no_failure(
+    toy: ToyExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.write_run(1)
+    done = _step._Step.run
+
+    def lose_the_folder(step: _step._Step, n_events: int) -> Manifest:
+        done(step, n_events)
+        raise FileNotFoundError("the blocks are gone")
+
+    monkeypatch.setattr(_step._Step, "run", lose_the_folder)
+
+    assert toy.states(toy.run()) == {1: ["current"] * 3}
+    assert failures(toy) == []
+    assert len(list(toy.store.refs())) == 3
 
 
 def test_an_empty_file_fails_alone(toy: ToyExperiment) -> None:

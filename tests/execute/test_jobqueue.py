@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -102,21 +103,28 @@ def test_what_squeue_says_is_read() -> None:
 @pytest.mark.parametrize("example", sorted(p.name for p in EXAMPLES.glob("*.toml")))
 def test_the_examples_are_profiles(example: str, tmp_path: Path) -> None:
     certificates(tmp_path / "certs")
-    (tmp_path / "slurm").mkdir()
-    path = Path(shutil.copy(EXAMPLES / example, tmp_path / "slurm"))
+    path = Path(shutil.copy(EXAMPLES / example, tmp_path))
 
     scripts = job_scripts(load_profile(path))
 
     assert {"tpc"} <= set(scripts)
     for script in scripts.values():
         assert "--protocol tls" in script
-        assert f"--tls-key {tmp_path}/slurm/../certs/node-key.pem" in script
+        assert f"--tls-key {tmp_path}/certs/node-key.pem" in script
+        assert "--dashboard-address 127.0.0.1:0" in script
+
+
+@pytest.mark.parametrize("example", sorted(p.name for p in EXAMPLES.glob("*.toml")))
+def test_jobs_of_the_examples_offer_the_lanes_that_their_image_has_programs_for(example: str) -> None:
+    for kind in load_profile(EXAMPLES / example).jobs:
+        assert kind.image is not None
+        family = re.findall(r"penstock-(\w+)", kind.image)
+        assert list(kind.lanes) == family, kind.name
 
 
 def test_a_job_script_books_what_the_profile_says(tmp_path: Path) -> None:
     certificates(tmp_path / "certs")
-    (tmp_path / "slurm").mkdir()
-    path = Path(shutil.copy(EXAMPLES / "example.toml", tmp_path / "slurm"))
+    path = Path(shutil.copy(EXAMPLES / "example.toml", tmp_path))
 
     scripts = job_scripts(load_profile(path))
 
@@ -136,7 +144,7 @@ def test_a_job_script_books_what_the_profile_says(tmp_path: Path) -> None:
     assert "#SBATCH -p gpu" in gpu
     assert "#SBATCH --cpus-per-task=16" in gpu
     assert "-m dask cuda worker" in gpu
-    assert not list((tmp_path / "slurm").glob("*logs")), "nothing is made for showing a script"
+    assert not list(tmp_path.glob("*logs")), "nothing is made for showing a script"
 
 
 def certificates(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("prefect", "numba", "rerun", "distributed", "matplotlib", "h5py", "pyarrow", "scipy")
+HEAVY = ("prefect", "numba", "rerun", "distributed", "matplotlib", "h5py", "pyarrow", "scipy", "cryptography")
 PLAN = """
 from pathlib import Path
 from penstock.config import load_experiment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_files_that_are_no_certificates_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"^\[resources\] tls: the certificates in \S+ cannot be used"):
         security_of("tls://head:8786", tmp_path)
+
+
+@pytest.mark.parametrize(("days", "name", "anew"), [(400, "node.pem", "FOLDER --renew"), (4000, "ca.pem", "NEW-FOLDER")])
+def test_certificates_that_ended_are_refused_by_name(tmp_path: Path, days: int, name: str, anew: str) -> None:
+    made = make_certificates(tmp_path / "certs", now=datetime.now(UTC) - timedelta(days=days))
+    with pytest.raises(
+        ConfigError, match=rf"^\[resources\] tls: \S+/{name} ended on \d{{4}}-\d\d-\d\d, so nobody takes it\..*penstock certs {anew}\)"
+    ):
+        security_of("tls://127.0.0.1:8786", made.path)
 
 
 def test_certificates_are_left_alone_where_the_address_is_plain(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def test_other_runs_than_those_watched_are_left_alone(toy: ToyExperiment) -> Non
 
 def test_a_run_that_vanishes_is_told_once(toy: ToyExperiment) -> None:
     path = toy.write_run(7)
+    toy.write_run(8)
     watch = watch_of(toy)
     watch.look(0.0)
     path.unlink()
@@ -127,6 +128,7 @@ def test_a_run_whose_checksums_cannot_be_taken_is_told_once(toy: ToyExperiment) 
     problems = [watch.look(now).problems for now in (0.0, 30.0, 60.0, 90.0)]
 
     assert [len(found) for found in problems] == [0, 1, 0, 0]
+    assert problems[1][0].count("run 7: ") == 1
     assert "Is a directory" in problems[1][0]
 
 
@@ -141,6 +143,19 @@ def test_a_folder_that_is_not_mounted_is_told_once_and_forgets_no_run(toy: ToyEx
     assert watch.look(100.0).problems == (f"raw folder {raw} is not there. Mount it, or mend [experiment] raw.",)
     assert watch_of(toy).look(110.0) == Glance()
     away.rename(raw)
+    assert arrive(watch_of(toy), 120.0) == ()
+
+
+def test_an_empty_mount_point_is_told_once_and_forgets_no_run(toy: ToyExperiment) -> None:
+    path = toy.write_run(7)
+    watch = watch_of(toy)
+    (arrival,) = arrive(watch)
+    watch.confirm(arrival)
+    away = path.rename(toy.folder / path.name)
+
+    told = f"raw folder {path.parent} holds no run, and there were 1. Mount it, or mend [experiment] raw."
+    assert [watch.look(now).problems for now in (100.0, 110.0)] == [(told,), ()]
+    away.rename(path)
     assert arrive(watch_of(toy), 120.0) == ()
 
 

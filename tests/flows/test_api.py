@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from penstock_flows import api_is_configured, api_is_reachable, api_url
 from penstock_flows.server import free_port
+
+PAGE = "http://page.invalid"
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -81,3 +84,16 @@ def test_asking_imports_no_prefect() -> None:
     code = "import sys, penstock_flows; penstock_flows.api_is_reachable(); print('prefect' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.server
+def test_only_its_own_pages_may_use_a_server_of_ours(prefect_server: dict[str, str]) -> None:
+    url = f"{prefect_server['PREFECT_API_URL']}/deployments/filter"
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    own = prefect_server["PREFECT_API_URL"].removesuffix("/api")
+
+    allowed = {
+        page: httpx.options(url, headers={"origin": page, **asked}).headers.get("access-control-allow-origin") for page in (own, PAGE)
+    }
+
+    assert allowed == {own: own, PAGE: None}

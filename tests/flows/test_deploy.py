@@ -7,17 +7,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import PrefectHTTPStatusError
 from pydantic import SecretStr
 from realworker import forget
 
 from penstock.core.errors import ConfigError
-from penstock_flows._specs import common_deployments, read_yaml
+from penstock_flows._automations import pending_runs
+from penstock_flows._items import _schedules
+from penstock_flows._specs import Timing, common_deployments, read_yaml
 from penstock_flows.commands.deploy import deploy
 from penstock_flows.deployments import apply
 
@@ -141,6 +146,88 @@ def test_applied_twice_the_second_changes_nothing_and_the_form_refuses_a_wrong_p
     assert [priorities[name] for name in ("online", "default", "offline")] == [1, 5, 10]
     with pytest.raises(PrefectHTTPStatusError, match="409"):
         client.create_flow_run_from_deployment(made.id, parameters={"request": {"experiment": str(experiment), "workers": 0}})
+
+
+@pytest.mark.slow
+def test_schedule_that_was_asked_for_or_set_in_the_ui_stays_when_it_is_not_asked_for_again(client: Any, experiment: Path) -> None:
+    def schedules() -> list[tuple[str | None, Any, bool]]:
+        found = client.read_deployment_by_name("reprocess/reprocess-e1").schedules
+        return sorted(((s.slug, s.schedule.model_dump(exclude_none=True), s.active) for s in found), key=str)
+
+    def set_in_the_ui() -> None:
+        made = client.read_deployment_by_name("reprocess/reprocess-e1")
+        client.update_deployment_schedule(made.id, made.schedules[0].id, schedule=CronSchedule(cron="0 4 * * *", timezone="Europe/Paris"))
+        client.create_deployment_schedules(made.id, [(IntervalSchedule(interval=7200.0), True)])
+
+    apply([experiment], schedule="30 2 * * *")
+    again = apply([experiment])
+    asked = schedules()
+    set_in_the_ui()
+    edited = schedules()
+    untouched = apply([experiment])
+    other = apply([experiment], job_variables={"stream_output": True})
+    after = schedules()
+    sleeping = [apply([experiment], schedules_active=False), schedules()][1]
+    apply([experiment], schedule="30 2 * * *")
+    back = schedules()
+
+    assert outcomes(again) == outcomes(untouched) == {"unchanged"}
+    assert [(slug, s["cron"], s["timezone"]) for slug, s, _ in asked] == [("nightly", "30 2 * * *", "UTC")]
+    assert [a.fields for a in other if a.name == "reprocess/reprocess-e1"] == [("job_variables",)]
+    assert after == edited
+    assert [s.get("timezone") for slug, s, _ in after if slug] == ["Europe/Paris"]
+    assert len(after) == 2
+    assert [active for *_, active in sleeping] == [False, False]
+    assert [(s["cron"], s["timezone"], active) for slug, s, active in back if slug] == [("30 2 * * *", "UTC", False)]
+
+
+def of_server(cron: str, zone: str = "UTC", slug: str | None = "nightly", *, active: bool = True) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone=zone), slug=slug, active=active)
+
+
+NIGHTLY = Timing("nightly", cron="0 3 * * *")
+ASKED = replace(NIGHTLY, cron="30 2 * * *", asked_for=True)
+EDITED = of_server("0 4 * * *", "Europe/Paris")
+FURTHER = of_server("0 12 * * *", slug=None)
+
+
+@pytest.mark.parametrize(
+    ("timing", "there", "wanted"),
+    [
+        (NIGHTLY, [], [of_server("0 3 * * *")]),
+        (NIGHTLY, [EDITED, FURTHER], [EDITED, FURTHER]),
+        (NIGHTLY, [FURTHER], [FURTHER]),
+        (None, [FURTHER], [FURTHER]),
+        (ASKED, [EDITED, FURTHER], [of_server("30 2 * * *"), FURTHER]),
+        (ASKED, [of_server("30 2 * * *", active=False)], [of_server("30 2 * * *", active=False)]),
+        (ASKED, [of_server("30 2 * * *", "Europe/Paris", active=False)], [of_server("30 2 * * *", active=False)]),
+        (replace(NIGHTLY, active=False, insist=True), [EDITED], [of_server("0 4 * * *", "Europe/Paris", active=False)]),
+    ],
+    ids=["new", "edited", "of another name", "without ours", "asked for", "paused", "another zone", "to sleep"],
+)
+def test_schedules_stay_as_people_set_them_but_for_what_is_asked_for(timing: Timing | None, there: list[Any], wanted: list[Any]) -> None:
+    assert _schedules(timing, there) == wanted
+
+
+def test_deployments_under_a_name_of_before_are_named_and_stay(client: Any, tmp_path: Path) -> None:
+    path = write_experiment(tmp_path, "before")
+    other = write_experiment(tmp_path / "other", "other")
+    apply([path, other])
+    write_experiment(tmp_path, "after")
+
+    dry = apply([path], dry_run=True)
+    done = CliRunner().invoke(deploy, [str(path)], catch_exceptions=False)
+
+    left = ["process/process-before", "prune/prune-before", "reprocess/reprocess-before", "watch/watch-before"]
+    assert [a.name for a in dry if a.outcome == "left over"] == left
+    assert "Remove it with: prefect deployment delete reprocess/reprocess-before" in done.output
+    assert {d.name for d in client.read_deployments()} >= {"process-before", "process-after", "process-other"}
+
+
+def test_flow_run_that_shows_life_has_begun_even_if_the_server_lost_the_word_running() -> None:
+    trigger = pending_runs().trigger
+    assert trigger.after == {"prefect.flow-run.Pending"}
+    assert {"prefect.flow-run.Running", "prefect.flow-run.heartbeat", "prefect.flow-run.Completed"} <= trigger.expect
 
 
 @pytest.mark.slow

@@ -6,11 +6,15 @@ import base64
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from penstock_flows.login import ApiRefused, check_login
+from penstock.core.errors import ConfigError
+from penstock_flows import login
+from penstock_flows.deployments import apply
+from penstock_flows.login import ApiRefused, check_login, check_version
 from penstock_flows.server import free_port
 
 RIGHT = f"Basic {base64.b64encode(b'admin:tea').decode()}"
@@ -68,3 +72,20 @@ def test_an_api_that_is_silent_or_not_configured_is_for_others_to_tell(url: str,
     check_login()
     monkeypatch.delenv("PREFECT_API_URL")
     check_login()
+
+
+def test_a_server_of_another_major_version_is_named_with_both_versions(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "ask_prefect", lambda *_: (200, "2.19.0"))
+    with pytest.raises(
+        ConfigError,
+        match=rf"Prefect API {url}: its server has version 2\.19\.0, and here Prefect \d+\.\S+ is installed\. Set PREFECT_API_URL",
+    ):
+        apply([])
+    with pytest.raises(ConfigError, match="has version"):
+        check_login()
+
+
+def test_a_server_of_another_minor_version_is_let_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    major = version("prefect").partition(".")[0]
+    monkeypatch.setattr(login, "ask_prefect", lambda *_: (200, f"{major}.999.0"))
+    assert check_version() == 200

@@ -21,11 +21,11 @@ from penstock.config import load_experiment
 from penstock.core.errors import ConfigError, RunCancelled
 from penstock.core.plan import PlanRow
 from penstock.core.selection import RunRange
-from penstock.execute import Quiet, Request, RunReport
+from penstock.execute import Planner, Quiet, Request, RunReport
 from penstock.store import Store
 from penstock.tpc.request import ProcessRequest
 from penstock_flows import _job, run_under_prefect
-from penstock_flows.process import process
+from penstock_flows.process import process, request_of
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
@@ -35,6 +35,16 @@ STAGES = ["tpc.points", "tpc.clusters", "tpc.estimates"]
 def run_flow(folder: Path, **fields: Any) -> State[Any]:
     state: State[Any] = process(ProcessRequest(experiment=str(folder), **fields), return_state=True)
     return state
+
+
+def test_a_parameter_that_is_not_known_is_told_as_one_of_the_request(experiment_folder: Path) -> None:
+    wanted = request_of(ProcessRequest(experiment=str(experiment_folder), other_overrides={"tpc.clusters.nope": 5}))
+
+    with (
+        load_experiment(experiment_folder).open_store() as store,
+        pytest.raises(ConfigError, match=r"^request: parameter 'tpc\.clusters\.nope'"),
+    ):
+        Planner(load_experiment(experiment_folder), store, wanted)
 
 
 def run_library(folder: Path, watcher: Any = None, stop: threading.Event | None = None, runs: str = "1-2") -> RunReport:
@@ -126,6 +136,13 @@ def test_experiment_that_is_not_there_fails_with_its_reason(api: Any, tmp_path: 
     state = run_flow(tmp_path / "nowhere.toml", runs="1")
     assert state.name == "Failed"
     assert "no such file" in str(state.message)
+    assert api.runs_named("nowhere.toml runs 1")[0].name == f"{tmp_path / 'nowhere.toml'} runs 1"
+
+
+def test_relative_experiment_that_is_not_there_says_that_the_path_should_be_absolute(api: Any) -> None:
+    state = run_flow(Path("somewhere/experiment.toml"), runs="1")
+    assert state.name == "Failed"
+    assert "Give its absolute path, as the worker sees it." in str(state.message)
 
 
 def test_many_subjects_become_sub_flows(api: Any, experiment_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

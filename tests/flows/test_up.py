@@ -107,6 +107,13 @@ def test_taken_port_is_refused_with_the_process_that_has_it(tmp_path: Path) -> N
         assert "choose another port with --port (0: any that is free)" in str(result.exception)
 
 
+def test_a_lane_that_no_stage_has_is_told_with_the_nearest(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = CliRunner().invoke(up, ["--lane", "tcp=1", "--port", str(port), "--home", str(tmp_path / "home")])
+    assert "Warning: --lane tcp: no stage here has this lane. Did you mean 'tpc'?" in result.output
+
+
 def test_usual_port_that_is_taken_gives_way_to_a_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
@@ -165,6 +172,14 @@ def test_lane_without_a_number_is_refused(tmp_path: Path) -> None:
     assert "--lane tpc: expected NAME=N" in str(result.exception)
 
 
+@pytest.mark.parametrize("memory", ["lots", "", "-3GB"])
+def test_memory_that_is_no_size_is_refused_before_anything_starts(tmp_path: Path, memory: str) -> None:
+    done = CliRunner().invoke(up, ["--home", str(tmp_path / "home"), "--memory", memory])
+    assert isinstance(done.exception, ConfigError)
+    assert f"--memory {memory}: expected a size such as 4GB" in str(done.exception)
+    assert not (tmp_path / "home").exists()
+
+
 def test_lanes_of_an_experiment_are_offered_too(toy: Any) -> None:
     toy.configure('[resources.lanes]\n"toy.groups" = "toy-groups"')
     assert {"tpc", "events", "toy", "toy-groups"} <= known_lanes([toy.load()])
@@ -181,6 +196,17 @@ def test_flow_processes_get_the_cluster_and_no_telemetry(home: Home) -> None:
     assert (worker["DO_NOT_TRACK"], worker["PREFECT_SERVER_ANALYTICS_ENABLED"]) == ("1", "false")
     assert "events=1 tpc=1" in parts["Dask workers"].command
     assert all("127.0.0.1" in " ".join(parts[name].command) for name in ("Prefect server", "Dask scheduler", "Dask workers"))
+
+
+def test_dask_answers_over_http_on_the_loopback_device_alone(home: Home) -> None:
+    parts = plan_parts(home, choose_addresses(0, 0, 0, dask=True), Wishes(groups=(WorkerGroup(2, ("tpc",)),), gpus=1))
+    pages = {p.name: p.command[p.command.index("--dashboard-address") + 1] for p in parts if "Dask" in p.name or "CUDA" in p.name}
+    assert list(pages) == ["Dask scheduler", "Dask workers", "CUDA workers"]
+    assert all(page.startswith("127.0.0.1:") for page in pages.values())
+
+
+def test_home_is_open_to_its_user_alone(home: Home) -> None:
+    assert home.folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_without_dask_there_are_three_parts(home: Home) -> None:

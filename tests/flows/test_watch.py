@@ -89,6 +89,35 @@ def test_a_problem_is_told_and_ends_with_exit_code_1(arriving: ToyExperiment) ->
     assert "run 1: [Errno 2] No such file or directory" in done.output
 
 
+def test_a_run_that_fails_is_told_once_and_ends_with_exit_code_1(arriving: ToyExperiment) -> None:
+    arriving.write_run(1, 4, {2: "raise"})
+
+    first, second = look(arriving, "--runs", "1"), look(arriving, "--runs", "1")
+
+    assert (first.exit_code, second.exit_code, second.output) == (1, 0, "")
+    assert ", failed: run 1" in first.output
+
+
+def test_no_server_is_started_behind_the_back_where_no_api_is_configured(
+    arriving: ToyExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+
+    done = look(arriving, "--prefect", "process/process")
+
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception).startswith("--prefect: no Prefect API is configured. Start a server with: penstock up")
+
+
+@pytest.mark.parametrize("name", ["process", "a/b/c", "/process"])
+def test_what_names_no_deployment_is_refused_before_anything_arrives(arriving: ToyExperiment, name: str) -> None:
+    done = look(arriving, "--prefect", name)
+
+    assert isinstance(done.exception, ConfigError)
+    assert f"--prefect {name}: expected FLOW/DEPLOYMENT, such as process/process-" in str(done.exception)
+
+
 @pytest.mark.parametrize("field", [{"runs": "ninety"}, {"deployment": "process"}, {"stable_seconds": -1}, {"folder": "x"}], ids=str)
 def test_a_wrong_request_is_refused(field: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -59,6 +59,11 @@ def test_parameters_are_dotted_names_or_nested_mappings(exp) -> None:
     assert [r.state for r in dotted] == [State.CURRENT, State.STALE, State.STALE]
 
 
+def test_a_parameter_that_is_not_known_is_told_as_one_of_the_call(exp) -> None:
+    with pytest.raises(ConfigError, match=r"^params: parameter 'tpc\.clusters\.nope' is not known"):
+        exp.plan(1, params={"tpc.clusters.nope": 5})
+
+
 def test_a_table_joins_runs_and_names_them(exp) -> None:
     table = exp.table("tpc.estimates", runs="1-2")
     assert table.column_names[:3] == ["run", "event", "cluster_index"]

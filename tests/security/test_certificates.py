@@ -21,6 +21,7 @@ from penstock.security import (
     CertificateFolder,
     CertificatesExist,
     certificate_end,
+    check_certificates,
     host_of,
     is_loopback,
     make_certificates,
@@ -111,12 +112,6 @@ def test_what_is_there_is_not_written_over(made: CertificateFolder) -> None:
     assert made.node_key.read_bytes() == before
 
 
-def test_a_host_that_is_none_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(CertificateError, match=r"^host 'köln': is no name or address \(.*\)\. Give names such as head\.example\.org"):
-        make_certificates(tmp_path / "certs", ["köln"])
-    assert not (tmp_path / "certs").exists()
-
-
 def test_a_renewed_certificate_keeps_names_and_authority(made: CertificateFolder) -> None:
     authority, old = made.authority.read_bytes(), made.node_key.read_bytes()
 
@@ -187,3 +182,67 @@ def test_addresses_of_this_machine_are_known(host: str, mine: bool) -> None:
 )
 def test_the_host_of_an_address(address: str, host: str) -> None:
     assert host_of(address) == host
+
+
+@pytest.mark.parametrize("host", ["head:8786", "https://head.example.org", "head example", "", "tcp://head", "a..b", "köln"])
+def test_what_is_no_name_is_no_host(tmp_path: Path, host: str) -> None:
+    with pytest.raises(
+        CertificateError, match=r"^host .*: is no name or address\. Give names such as head\.example\.org, or 192\.0\.2\.7,"
+    ):
+        make_certificates(tmp_path / "certs", [host])
+    assert not (tmp_path / "certs").exists()
+
+
+@pytest.mark.parametrize("host", ["head", "node_1.example.org", "*.example.org", "xn--kche-0ra.example.org", "2001:db8::1"])
+def test_what_is_a_name_is_a_host(tmp_path: Path, host: str) -> None:
+    assert host in names(make_certificates(tmp_path / "certs", [host]).node)
+
+
+def test_what_belongs_together_is_left_alone(made: CertificateFolder) -> None:
+    renew_certificate(made.path)
+    check_certificates(made.path)
+
+
+def test_a_node_of_another_authority_is_told(made: CertificateFolder, tmp_path: Path) -> None:
+    other = make_certificates(tmp_path / "others")
+    shutil.copy(other.node, made.node)
+    with pytest.raises(
+        CertificateError, match=r"node\.pem: was not signed by ca\.pem beside it\. Copy ca\.pem, node\.pem and node-key\.pem together"
+    ):
+        check_certificates(made.path)
+
+
+def test_a_certificate_without_its_new_key_is_told(made: CertificateFolder, tmp_path: Path) -> None:
+    shutil.copy(made.node_key, tmp_path / "old")
+    renew_certificate(made.path)
+    shutil.copy(tmp_path / "old", made.node_key)
+    with pytest.raises(CertificateError, match=r"node-key\.pem: is not the key of node\.pem beside it\. Copy "):
+        check_certificates(made.path)
+
+
+def test_a_key_that_is_none_is_told(made: CertificateFolder) -> None:
+    made.node_key.write_text("nothing")
+    with pytest.raises(CertificateError, match=r"node-key\.pem: no key can be read there"):
+        check_certificates(made.path)
+
+
+def test_a_key_that_a_group_may_read_stays_so_when_it_is_made_anew(made: CertificateFolder) -> None:
+    made.node_key.chmod(0o640)
+    made.node.chmod(0o664)
+    renew_certificate(made.path)
+    assert stat.S_IMODE(made.node_key.stat().st_mode) == 0o640
+    assert stat.S_IMODE(made.node.stat().st_mode) == 0o644
+
+
+def test_a_key_that_everybody_may_read_does_not_stay_so(made: CertificateFolder) -> None:
+    made.node_key.chmod(0o604)
+    renew_certificate(made.path)
+    assert stat.S_IMODE(made.node_key.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_a_key_that_root_makes_anew_stays_with_its_service(made: CertificateFolder) -> None:
+    os.chown(made.node_key, 12345, 23456)
+    renew_certificate(made.path)
+    found = made.node_key.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (12345, 23456, 0o600)

@@ -71,6 +71,15 @@ def test_a_claim_without_heartbeat_is_taken_over(store: Store, claims: Claims) -
     assert store.index.claim_owner("key") == claims.owner
 
 
+def test_a_claim_that_a_clock_left_in_the_future_is_taken_over(store: Store, claims: Claims) -> None:
+    store.index.claim("key", "elsewhere:1:1:aaaa", (), 30.0)
+    age(store, -10)
+    assert not claims.take("key")
+    age(store, -3600)
+
+    assert claims.take("key")
+
+
 def hold_in_another_process(store: Store, place: Path | str, prepare: str = "") -> None:
     """Take the claim on ``key`` in a process that is then killed."""
     code = (

@@ -3,13 +3,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
+import stat
 from pathlib import Path
 
 import pytest
 
 from penstock.core.errors import DamagedArtifact, StoreError
 from penstock.store import hash_file, translate_errors
-from penstock.store._files import write_atomically
+from penstock.store._files import share, write_atomically
 
 FULL = "store {}: the disk is full ({}). Nothing was committed. Free space (penstock store gc) and run the same command again."
 CLOSED = "store {}: cannot be written ({}). Give this user write permission, or name another store in experiment.toml."
@@ -31,6 +32,23 @@ def test_errors_of_the_disk_say_what_to_do(tmp_path: Path, error: Exception, rea
 
     with pytest.raises(StoreError, match=f"^{re.escape(expected)}$"), translate_errors(tmp_path):
         raise error
+
+
+def test_a_full_disk_of_a_cache_says_how_to_make_room_there(tmp_path: Path) -> None:
+    (tmp_path / "penstock-cache.json").touch()
+
+    with pytest.raises(StoreError, match=r"Free space \(penstock store gc --cache --hours 1\) and"), translate_errors(tmp_path):
+        raise OSError(errno.ENOSPC, "long text")
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o2775, 0o664), (0o2755, 0o600), (0o775, 0o600)], ids=["group", "readers", "alone"])
+def test_a_file_may_be_written_by_the_group_that_shares_the_store(tmp_path: Path, mode: int, expected: int) -> None:
+    tmp_path.chmod(mode)
+    (tmp_path / "lock").touch(0o600)
+
+    share(tmp_path / "lock", tmp_path)
+
+    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == expected
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), RuntimeError("something else"), DamagedArtifact("damaged")])

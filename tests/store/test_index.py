@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from toybench import commit
 
 from penstock.core.canonical import Key
 from penstock.core.errors import StoreError
-from penstock.store import Failure, IndexedArtifact, IndexedFailure, Store, _index, _index_sqlite
+from penstock.store import Failure, IndexedArtifact, IndexedFailure, StageTotals, Store, _index, _index_sqlite
 from penstock.store._index import Index
 from penstock.store._index_place import open_index
+from penstock.store._index_postgres import PostgresIndex
 from penstock.store._index_sqlite import SqliteIndex
 
 ARTIFACT = IndexedArtifact(Key("abcd" * 8), "toy.hits", "run-0001", {"params": {"a": 1}}, 10, 5, 4, "2026-01-01")
@@ -122,6 +124,14 @@ def test_keys_are_found_by_their_first_characters(index: Index) -> None:
     assert index.find("abx") == []
 
 
+@pytest.mark.parametrize("prefix", ["", "a", "ab", "abcd" * 8], ids=["none", "one", "two", "all"])
+def test_every_key_with_the_same_beginning_is_found(index: Index, prefix: str) -> None:
+    keys = [Key(start.ljust(32, "7")) for start in ("2", "a2", "az", "b", "zz")] + [ARTIFACT.key]
+    index.put(*(replace(ARTIFACT, key=key) for key in keys))
+
+    assert index.find(prefix) == sorted(key for key in keys if key.startswith(prefix))
+
+
 def test_an_artifact_ends_the_memory_of_a_failure(index: Index) -> None:
     index.put_failure(ARTIFACT.key, IndexedFailure("it broke", content=True, at="2026-01-01"))
     assert index.failures([ARTIFACT.key])[ARTIFACT.key].error == "it broke"
@@ -135,6 +145,73 @@ def test_keys_are_found_by_characters_and_not_by_patterns(index: Index) -> None:
     index.put(ARTIFACT)
 
     assert [index.find(text) for text in ("a*", "a%", "a_", "")] == [[], [], [], [ARTIFACT.key]]
+
+
+def test_several_artifacts_and_refs_are_entered_at_once(index: Index) -> None:
+    other = replace(ARTIFACT, key=Key("abce" * 8))
+    index.put(ARTIFACT, other)
+    index.set_refs([("e", ARTIFACT.key), ("f", other.key)])
+
+    assert index.artifacts() == {ARTIFACT.key: ARTIFACT, other.key: other}
+    assert index.refs() == {"e": ARTIFACT.key, "f": other.key}
+
+
+def test_nothing_is_entered_where_there_is_nothing(index: Index) -> None:
+    index.put()
+    index.set_refs([])
+
+    assert (index.artifacts(), index.refs()) == ({}, {})
+
+
+def test_totals_are_sums_by_stage(index: Index) -> None:
+    index.put(
+        ARTIFACT, replace(ARTIFACT, key=Key("b" * 32), created="2026-01-02"), replace(ARTIFACT, key=Key("c" * 32), stage="toy.groups")
+    )
+
+    assert index.totals() == {"toy.hits": StageTotals(2, 20, 10, 8, "2026-01-02"), "toy.groups": StageTotals(1, 10, 5, 4, "2026-01-01")}
+
+
+LOOKUPS: dict[str, Callable[[Index], object]] = {
+    "existing": lambda index: index.existing(["a", "b"]),
+    "artifacts": lambda index: index.artifacts(["a", "b"]),
+    "find": lambda index: index.find("abcd" * 8),
+    "refs": lambda index: index.refs(["a", "b"]),
+    "raw_files": lambda index: index.raw_files(["a", "b"]),
+    "failures": lambda index: index.failures(["a", "b"]),
+    "claim_owner": lambda index: index.claim_owner("a"),
+}
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS.values(), ids=LOOKUPS)
+def test_what_planning_and_runs_look_up_reads_no_whole_table(
+    index: Index, lookup: Callable[[Index], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, plans = index._rows, []
+    explain = "EXPLAIN QUERY PLAN" if isinstance(index, SqliteIndex) else "EXPLAIN"
+    if isinstance(index, PostgresIndex):
+        # It would read small tables as a whole, which is right.
+        index._connected().execute("SET enable_seqscan = off")
+
+    def explained(sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        plans.append(str(ask(f"{explain} {sql}", values)))
+        return []
+
+    monkeypatch.setattr(index, "_rows", explained)
+    lookup(index)
+
+    assert len(plans) == 1
+    assert re.search(r"SEARCH|Index Cond", plans[0])
+    assert not re.search(r"SCAN|Seq Scan", plans[0])
+
+
+def test_the_beginning_of_a_key_is_looked_up_in_the_index_of_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(SqliteIndex(tmp_path / "index.sqlite")) as index:
+        ask = index._rows
+        monkeypatch.setattr(index, "_rows", lambda sql, values: [(Key(str(ask(f"EXPLAIN QUERY PLAN {sql}", values))),)])
+
+        (plan,) = index.find("abcd")
+
+    assert "SEARCH artifacts USING COVERING INDEX" in plan
 
 
 def test_an_index_of_an_older_release_is_migrated_and_keeps_its_rows(reopen: Callable[[], Index], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +276,14 @@ def test_a_network_file_system_is_refused_by_name_and_the_message_shows_the_ways
 
     with pytest.raises(StoreError, match=f"^{re.escape(message)}$"):
         SqliteIndex(path)
+
+
+@pytest.mark.parametrize("name", ["/net/data", r"/net/run\040files", "/net/Röntgen"], ids=["plain", "blank", "umlaut"])
+def test_the_file_system_is_found_whatever_its_mount_point_is_called(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"/dev/sda / ext4 rw 0 0\nserver:/x {name} nfs4 rw 0 0\n")
+
+    assert _index_sqlite._filesystem_of(Path(name.replace(r"\040", " ")) / "store") == "nfs4"
+    assert _index_sqlite._filesystem_of(Path("/home/daq")) == "ext4"
 
 
 def test_the_index_may_lie_elsewhere_than_the_store(tmp_path: Path) -> None:

@@ -33,7 +33,16 @@ def test_the_address_of_a_database_stays_as_it_is(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["postgresql://daq:hunter2@db/penstock", "postgresql://db/penstock?password=hunter2", "postgres://a:x${B}hunter2@c/d"]
+    "address",
+    [
+        "postgresql://daq:hunter2@db/penstock",
+        "postgresql://db/penstock?password=hunter2",
+        "postgres://a:x${B}hunter2@c/d",
+        "postgresql://daq:hunt/er2@db/penstock",
+        "postgresql://daq:hunt#er2@db/penstock",
+        "postgresql://daq:5432hunt?er2@db/penstock",
+        "postgresql://:hunter2@db/penstock",
+    ],
 )
 def test_a_password_in_the_file_is_refused_without_being_repeated(address: str) -> None:
     message = (

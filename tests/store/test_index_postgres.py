@@ -19,11 +19,14 @@ from realpostgres import PostgresServer
 from toybench import ToyExperiment, commit, report_of
 
 from penstock.config import load_experiment
+from penstock.core.canonical import Key
 from penstock.core.errors import ConfigError, StoreError
 from penstock.store import Claims, Store, _index_postgres
+from penstock.store._index import IndexedArtifact, IndexedFailure
 from penstock.store._index_postgres import PostgresIndex
 
 STORE = "0123456789ab"
+KEY = "a" * 32
 
 
 @pytest.fixture
@@ -53,6 +56,66 @@ def test_a_connection_that_was_lost_is_made_anew(index: PostgresIndex, postgres_
     end_connections(postgres_server)
     index.set_ref("e", "l")
     assert index.refs() == {"e": "l"}
+
+
+CALLS: dict[str, Callable[[PostgresIndex], object]] = {
+    "put": lambda index: index.put(IndexedArtifact(Key("b" * 32), "toy.hits", "run-0001", {}, 1, 1, 1, "2026-01-01")),
+    "existing": lambda index: index.existing([KEY]),
+    "artifacts": lambda index: index.artifacts(),
+    "find": lambda index: index.find("aa"),
+    "forget": lambda index: index.forget(KEY),
+    "clear": lambda index: index.clear(),
+    "refs": lambda index: index.refs(["e"]),
+    "set_refs": lambda index: index.set_refs([("e", KEY), ("f", KEY)]),
+    "raw_files": lambda index: index.raw_files(["/raw/run_0001.h5"]),
+    "put_raw_file": lambda index: index.put_raw_file("/raw/run_0001.h5", 1, 1, 1, "ff"),
+    "failures": lambda index: index.failures([KEY]),
+    "put_failure": lambda index: index.put_failure(KEY, IndexedFailure("it broke", content=True, at="2026-01-01")),
+    "claim": lambda index: index.claim("key", "here:1:1:aaaa", (), 30.0),
+    "claim_owner": lambda index: index.claim_owner("key"),
+    "claims": lambda index: list(index.claims()),
+    "heartbeat": lambda index: index.heartbeat("here:1:1:aaaa"),
+    "release": lambda index: index.release("key", "here:1:1:aaaa"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_every_call_outlives_a_connection_that_the_server_ended(
+    index: PostgresIndex, postgres_server: PostgresServer, call: Callable[[PostgresIndex], object]
+) -> None:
+    index.put(IndexedArtifact(Key(KEY), "toy.hits", "run-0001", {}, 1, 1, 1, "2026-01-01"))
+    index.claim("key", "here:1:1:aaaa", (), 30.0)
+    expected = call(index)
+    end_connections(postgres_server)
+
+    assert call(index) == expected
+
+
+def test_a_server_that_ends_idle_connections_stops_no_run(
+    index: PostgresIndex, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    name = postgres_database.rpartition("/")[2]
+    with postgres_server.connect() as connection:
+        connection.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '50ms'")
+    index._disconnect()
+    index.set_ref("e", KEY)
+    time.sleep(0.3)
+
+    assert index.refs() == {"e": KEY}
+
+
+def test_a_server_that_only_reads_is_told_with_the_way_to_the_one_that_writes(
+    index: PostgresIndex, postgres_server: PostgresServer, postgres_database: str
+) -> None:
+    with postgres_server.connect() as connection:
+        connection.execute(f"ALTER DATABASE {postgres_database.rpartition('/')[2]} SET default_transaction_read_only = on")
+    index._disconnect()
+
+    with pytest.raises(
+        StoreError, match=r"the database only reads \(.*\)\. Name the server that writes: .* target_session_attrs=read-write"
+    ):
+        index.set_ref("e", KEY)
+    assert index.refs() == {}
 
 
 def test_a_signal_in_the_middle_of_a_statement_does_no_harm_to_the_next(index: PostgresIndex) -> None:

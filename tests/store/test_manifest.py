@@ -50,5 +50,13 @@ def test_a_manifest_with_an_unknown_field_is_damage(tmp_path: Path) -> None:
         Manifest.read(write(tmp_path, colour="red"))
 
 
+@pytest.mark.parametrize("name", ["/tmp/a.h5", "../a.h5", "a/../../b.h5", "a//b.h5", "", "a\\..\\b.h5", 7])
+def test_a_manifest_that_names_a_file_elsewhere_is_damage(tmp_path: Path, name: object) -> None:
+    files = [json.loads(MANIFEST.dumps())["files"][0] | {"name": name}]
+
+    with pytest.raises(DamagedArtifact, match=r"names the file .*, which lies outside of the artifact\. Run: penstock store verify"):
+        Manifest.read(write(tmp_path, files=files))
+
+
 def test_the_size_of_an_artifact_is_that_of_its_files() -> None:
     assert MANIFEST.size == 10

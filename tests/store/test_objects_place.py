@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from reals3 import BucketBench, S3Server, data_name, flipped
 from toybench import attempt_of, commit, make_hits, same_records
 from toyline.schemas import Hits
 
 from penstock.core.canonical import Key
 from penstock.core.errors import ConfigError, DamagedArtifact, StoreError
-from penstock.store import Store, _objects, find_garbage, hash_file
+from penstock.store import Store, _objects, _objects_cache, empty_trash, find_garbage, hash_file
 from penstock.store._objects import Bucket
+from penstock.store._objects_errors import translate_bucket_errors
 
 KEY = Key("a" * 32)
 
@@ -99,16 +103,48 @@ def test_a_large_file_goes_up_in_parts(shared: BucketBench, tmp_path: Path, monk
     assert shared.bucket.hash("large") == hash_file(path)
 
 
+def test_a_file_that_is_too_long_for_the_parts_goes_up_in_longer_ones(
+    shared: BucketBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_objects, "_PART", 5 << 20)
+    monkeypatch.setattr(_objects, "_MOST_PARTS", 2)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(12 << 20))
+
+    shared.bucket.upload({"large": path})
+
+    # The number of parts stands at the end of the tag.
+    assert shared.bucket._call("head_object", "large")["ETag"].strip('"').endswith("-2")
+    assert shared.bucket.hash("large") == hash_file(path)
+
+
 def test_uploads_in_parts_that_nobody_finished_are_given_up(shared: BucketBench) -> None:
-    shared.bucket._call("create_multipart_upload", "large")
+    shared.bucket._call("create_multipart_upload", "objects/large")
 
     assert shared.bucket.drop_uploads(-60.0) == 1
     assert shared.bucket.drop_uploads(-60.0) == 0
 
 
+def test_a_trash_is_emptied_although_unfinished_uploads_may_not_be_listed(shared: BucketBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(bucket: Bucket, older_s: float) -> int:
+        with translate_bucket_errors(bucket.address):
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListMultipartUploads")
+
+    monkeypatch.setattr(Bucket, "drop_uploads", deny)
+    shared.bucket.write("trash/one/data.h5", "data")
+    message = (
+        f"store {shared.address}: the trash is empty, but unfinished uploads cannot be given up (AccessDenied). Ask for the rights "
+        "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload, or let a rule of the bucket do that."
+    )
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        empty_trash(shared.store)
+    assert shared.names("trash") == []
+
+
 @pytest.mark.parametrize("s3_server", [pytest.param("ceph", marks=pytest.mark.slow)], indirect=True)  # moto dates all uploads to 2010
 def test_uploads_that_are_under_way_are_left_alone(shared: BucketBench) -> None:
-    shared.bucket._call("create_multipart_upload", "large")
+    shared.bucket._call("create_multipart_upload", "objects/large")
 
     assert shared.bucket.drop_uploads(3600.0) == 0
 
@@ -128,6 +164,55 @@ def test_an_artifact_is_fetched_once_however_many_ask(shared: BucketBench, elsew
 
     assert fetched == [1]
     assert {h / "manifest.json" for h in homes} == {elsewhere.root / f"objects/{key[:2]}/{key}/manifest.json"}
+
+
+def test_a_copy_that_is_evicted_when_it_is_asked_for_is_fetched_again(shared: BucketBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, touch = commit(shared.store, "one"), _objects_cache._touch
+
+    def evict_first(home: Path) -> bool:
+        monkeypatch.setattr(_objects_cache, "_touch", touch)
+        shared.store.evict(spare_s=0.0)
+        return touch(home)
+
+    monkeypatch.setattr(_objects_cache, "_touch", evict_first)
+
+    assert (shared.store.home(key) / "manifest.json").exists()
+    assert shared.store.has(key)
+
+
+def test_a_reader_keeps_the_file_that_it_has_open_when_the_copy_is_evicted(shared: BucketBench) -> None:
+    key = commit(shared.store, "one")
+    with (shared.store.root / data_name(shared.store, key)).open("rb") as stream:
+        assert shared.store.evict(spare_s=0.0) == (1, 0)
+
+        assert stream.read() == shared.read(data_name(shared.store, key))
+
+
+def test_a_download_that_fails_leaves_nothing_in_the_cache(shared: BucketBench, elsewhere: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_up(bucket: Bucket, files: dict[str, Path]) -> None:
+        next(iter(files.values())).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    key = commit(shared.store, "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "download", fill_up)
+        with pytest.raises(StoreError, match=r"disk is full .* \(penstock store gc --cache --hours 1\)"):
+            elsewhere.home(key)
+
+    assert [p for p in (elsewhere.root / "objects").rglob("*") if p.is_file()] == []
+    assert same_records(elsewhere.read(elsewhere.manifest(key), Hits), make_hits(10))
+
+
+def test_a_group_may_share_a_cache(shared: BucketBench, s3_server: S3Server, tmp_path: Path) -> None:
+    cache = tmp_path / "group"
+    cache.mkdir()
+    cache.chmod(0o2775)
+    with Store(shared.address, cache=cache) as store:
+        key = commit(store, "one")
+        shared.store.home(key)
+
+        ours = [store.home(key) / "manifest.json", *(cache / "locks").iterdir()]
+        assert {stat.S_IMODE(p.stat().st_mode) for p in ours} == {0o664}
 
 
 def test_an_object_that_was_changed_is_not_let_into_the_cache(shared: BucketBench, elsewhere: Store) -> None:
@@ -205,6 +290,38 @@ def test_a_cache_serves_one_bucket(shared: BucketBench, s3_server: S3Server) -> 
 
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         Store(other, cache=shared.store.root)
+
+
+def test_a_cache_of_a_store_that_was_replaced_at_its_address_is_refused(shared: BucketBench) -> None:
+    """The index in it would say of results that are gone that they are current."""
+    commit(shared.store, "one")
+    for name in shared.bucket.listing(""):
+        shared.bucket.remove(name)
+    message = (
+        f"[store] cache: {shared.store.root} is of another store, which lay at {shared.address} before. "
+        "If that is meant, remove the folder; if not, correct [store] path and endpoint_url."
+    )
+
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        shared.again()
+    assert shared.bucket.listing("") == {}
+    shared.again("elsewhere").close()
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        shared.again()
+
+
+def test_processes_that_share_a_cache_may_make_its_store_at_the_same_moment(shared: BucketBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_many, looks = Bucket.read_many, []
+
+    def look_too_early(bucket: Bucket, names: Iterable[str]) -> dict[str, str]:
+        looks.append(names)
+        return {} if len(looks) == 1 else read_many(bucket, names)
+
+    monkeypatch.setattr(Bucket, "read_many", look_too_early)
+
+    with shared.again() as store:
+        assert store.place.root == shared.store.root
+        assert len(looks) > 1
 
 
 def test_a_store_is_no_cache(s3_server: S3Server, tmp_path: Path) -> None:

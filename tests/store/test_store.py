@@ -96,6 +96,15 @@ def test_an_artifact_whose_file_is_gone_does_not_exist(bench: Bench, store: Stor
     bench.write(data_name(store, key), None)
 
     assert not store.has(key)
+    assert store.standing(key) is None
+
+
+def test_the_manifest_of_what_stands_is_read_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, read, asked = commit(store, "one"), store.place.manifest, []
+    monkeypatch.setattr(store.place, "manifest", lambda wanted: asked.append(wanted) or read(wanted))
+
+    assert store.standing(key) == read(key)
+    assert asked == [key]
 
 
 def test_what_was_set_aside_is_published_anew(bench: Bench, store: Store) -> None:

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock_flows.server import free_port
 
 __all__ = ["PostgresServer", "postgres_database", "postgres_server"]
 
@@ -132,12 +133,6 @@ def find_programs() -> Path:
     if not found:
         pytest.skip("needs a PostgreSQL server: apt-get install postgresql")
     return found[-1].parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

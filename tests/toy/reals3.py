@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from penstock.core.canonical import Key
 from penstock.store import Store
 from penstock.store._objects import Bucket, Listed, open_bucket
 from penstock.store._objects_place import ObjectPlace
+from penstock_flows.server import free_port
 
 __all__ = ["Bench", "BucketBench", "FolderBench", "S3Server", "bench", "ceph_server", "data_name", "flipped", "moto_server", "s3_server"]
 
@@ -59,13 +59,6 @@ class S3Server:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }.items():
             patch.setenv(name, value)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _client(service: str, url: str, access: str = "any", secret: str = "any") -> Any:

@@ -7,13 +7,14 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from penstock_flows.server import free_port
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
 
@@ -68,7 +69,7 @@ def slurm() -> Iterator[Path]:
         memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 500
         conf = here / "slurm.conf"
         conf.write_text(
-            CONF.format(user=getpass.getuser(), here=here, ports=[_free_port(), _free_port()], cores=os.cpu_count(), memory=memory_mb)
+            CONF.format(user=getpass.getuser(), here=here, ports=[free_port(), free_port()], cores=os.cpu_count(), memory=memory_mb)
         )
         environment = {**os.environ, "SLURM_CONF": str(conf)}
         files = [
@@ -104,10 +105,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

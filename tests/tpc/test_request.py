@@ -55,6 +55,13 @@ def test_form_shows_a_list_as_words() -> None:
     assert SCHEMA["$defs"]["MeshOverrides"]["properties"]["particles"]["description"].endswith("(default 1H)")
 
 
+def test_form_shows_no_marks_of_code() -> None:
+    parts = SCHEMA["$defs"]
+    shown = [found.get("description", "") for model in parts.values() for found in (model, *model.get("properties", {}).values())]
+    assert len(shown) > 100
+    assert not [text for text in shown if "`" in text]
+
+
 def test_form_offers_no_null() -> None:
     assert "null" not in str(SCHEMA)
 

@@ -78,6 +78,15 @@ def test_failures_are_counted_by_stage(collector: ExperimentMetrics, toy: ToyExp
     assert scrape(collector)["penstock_failures", STAGE] == 2
 
 
+def test_a_failure_that_cannot_be_read_is_counted_without_its_stage(collector: ExperimentMetrics, toy: ToyExperiment) -> None:
+    (toy.store.root / "attempts").mkdir(exist_ok=True)
+    (toy.store.root / "attempts" / "junk.json").write_text("{")
+
+    found = scrape(collector)
+
+    assert (found["penstock_failures", "other"], found["penstock_readable",]) == (1, 1)
+
+
 def test_stages_that_are_not_registered_share_one_series(collector: ExperimentMetrics, toy: ToyExperiment) -> None:
     for number in range(30):
         toy.store.index.put(

@@ -248,6 +248,13 @@ def test_the_page_has_a_row_a_run_and_a_cell_a_column(processed, forgetful: Path
     assert foot[1].startswith("6 ev / ")
 
 
+def test_a_further_column_has_its_unit_in_its_head_and_on_the_cards_of_a_phone(processed, forgetful: Path, tmp_path: Path) -> None:
+    page = page_of(processed, table_of(processed, BRHO, runs="1"), tmp_path)
+
+    assert page.rows[0][-1] == "brho [T·m]"
+    assert len(page.attributes("td", **{"data-head": "brho [T·m]"})) == 2
+
+
 def test_rows_tell_their_states_and_cells_what_to_sort_by(processed, forgetful: Path, tmp_path: Path) -> None:
     table = table_of(processed, PER_EVENT, runs="1-2", tpc__estimates__min_total_trajectory_points=31)
     page = page_of(processed, table, tmp_path)
@@ -288,13 +295,15 @@ def test_links_lead_from_the_page_to_figures_and_artifacts(processed, forgetful:
     folder = processed.experiment.path.parent
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    (figures / "run-0001.tpc.points.png").write_bytes(b"")
+    key = next(m.key for m in processed.store.manifests() if (m.subject, m.stage) == ("run-0001", "tpc.points"))
+    for name in (key.short, "f" * 10):
+        (figures / f"run-0001.tpc.points.{name}.png").write_bytes(b"")
     (folder / "a b").mkdir(exist_ok=True)
 
     path = write_run_table_html(table_of(processed), folder / "a b" / "page.html", processed.experiment, processed.store)
     links = read_page(path.read_text(encoding="utf-8")).links
 
-    assert links[1] == "../figures/run-0001.tpc.points.png"
+    assert links[1] == f"../figures/run-0001.tpc.points.{key.short}.png"
     assert all((path.parent / link).exists() for link in links)
     assert len(links) == 4
     assert [p.name for p in path.parent.iterdir()] == ["page.html"]

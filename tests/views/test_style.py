@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -19,6 +19,8 @@ def _axes():
 
 
 @settings(deadline=None)
+@example(np.array([5e-324, 0.0]))
+@example(np.array([1e300, np.nextafter(1e300, 2e300)]))
 @given(values=VALUES)
 def test_a_histogram_counts_every_value_inside_or_outside(values: np.ndarray) -> None:
     axes = _axes()

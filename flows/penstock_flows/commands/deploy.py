@@ -23,7 +23,13 @@ __all__ = ["deploy"]
 @click.option(
     "--job-variable", "variables", multiple=True, metavar="NAME=JSON", help="Further variable of the work pool's jobs; may be given often."
 )
-@click.option("--schedule", "cron", default=None, metavar="CRON", help="When experiments are reprocessed, in UTC; '0 3 * * *' without.")
+@click.option(
+    "--schedule",
+    "cron",
+    default=None,
+    metavar="CRON",
+    help="When experiments are reprocessed, in UTC; without, as it is, and of a new one '0 3 * * *'.",
+)
 @click.option(
     "--interval", default=None, type=click.FloatRange(min=1.0), metavar="SECONDS", help="Reprocess every so many seconds instead."
 )
@@ -51,7 +57,7 @@ def deploy(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Make the deployments of penstock on the Prefect server, and process, reprocess and prune for each experiment.
+    """Make the deployments of penstock on the Prefect server, and process, reprocess, watch and prune for each experiment.
 
     Experiments, presets, plug-ins and pipelines are checked first; where one is wrong nothing is changed. What is there
     and right stays as it is, so the command may be given again at any time.
@@ -76,6 +82,8 @@ def deploy(
         print_json([{"kind": a.kind, "name": a.name, "outcome": a.outcome, "fields": list(a.fields)} for a in applied])
         return
     print_table(["kind", "name", "", "differed in"], [[a.kind, a.name, a.outcome, ", ".join(a.fields)] for a in applied])
+    for name in (a.name for a in applied if a.outcome == "left over"):
+        click.echo(f"{name} is of an experiment that has another name now. Remove it with: prefect deployment delete {name}", err=True)
     if not dry_run:
         click.echo(f"Start a worker with: prefect worker start --pool {POOLS[pool]}")
 
@@ -107,7 +115,7 @@ def _checked_cron(text: str | None) -> str | None:
         CronSchedule(cron=text)
     except ValidationError as error:
         raise ConfigError(
-            f"--schedule {text!r}: {error.errors()[0]['msg']}. Write for example '0 3 * * *' for every night at 3 (UTC)."
+            f"--schedule {text!r}: {error.errors()[0]['msg'].removeprefix('Value error, ')}. Write for example '0 3 * * *' for every night at 3 (UTC)."
         ) from None
     return text
 

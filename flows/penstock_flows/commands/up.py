@@ -17,9 +17,9 @@ import click
 from penstock.cli._options import json_option, print_json
 from penstock.config import load_experiment
 from penstock.core.canonical import Json
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, nearest
 from penstock_flows.up import Addresses, Home, Supervisor, Wishes, choose_addresses, default_home, known_lanes, plan_parts, share_lanes
-from penstock_flows.up._lanes import gpu_devices
+from penstock_flows.up._lanes import GPU, gpu_devices
 
 __all__ = ["up"]
 
@@ -53,10 +53,14 @@ def up(
 
     What dies is started again; what dies five times within five minutes stops everything, with the end of its log.
     """
+    _check_memory(memory)
     loaded = [load_experiment(path) for path in experiments]
     count = workers or len(os.sched_getaffinity(0))
     limits = dict(_limit(text) for text in lanes)
-    groups = [] if no_dask else share_lanes(count, known_lanes(loaded), limits)
+    known = known_lanes(loaded)
+    for lane in sorted(limits.keys() - known - {GPU}):
+        _say(f"Warning: --lane {lane}: no stage here has this lane.{nearest(lane, known)}")
+    groups = [] if no_dask else share_lanes(count, known, limits)
     place = Home((home or default_home()).expanduser().resolve())
     with place.hold(), _Interrupts.caught() as interrupts:
         if left := place.sweep():
@@ -115,6 +119,20 @@ def _limit(text: str) -> tuple[str, int]:
     if not lane or not number.isdigit():
         raise ConfigError(f"--lane {text}: expected NAME=N, such as tpc=2: so many workers offer the lane.")
     return lane, int(number)
+
+
+def _check_memory(text: str) -> None:
+    """Refuse what no Dask worker would take for a limit."""
+    if text == "auto":
+        return
+    from dask.utils import parse_bytes
+
+    try:
+        if text and parse_bytes(text) >= 0:
+            return
+    except ValueError:
+        pass
+    raise ConfigError(f"--memory {text}: expected a size such as 4GB or 512MiB, or auto.")
 
 
 def _state(home: Home, addresses: Addresses, supervisor: Supervisor) -> dict[str, Json]:

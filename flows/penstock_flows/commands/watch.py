@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +21,10 @@ from penstock.store import Store
 
 __all__ = ["watch"]
 
-Start = Callable[[Arrival], str]
-"""Has a run computed; says in a few words how."""
+Start = Callable[[Arrival], tuple[str, bool]]
+"""Has a run computed; says in a few words how, and whether nothing was wrong with it."""
+
+DEPLOYMENT_PATTERN = r"[^/]+/[^/]+"
 
 _MB = 1e6
 
@@ -62,7 +66,7 @@ def _look(looking: RawWatch, start: Start, *, as_json: bool) -> bool:
         _tell_problem(problem, as_json=as_json)
     for arrival in glance.arrivals:
         try:
-            how = start(arrival)
+            how, well = start(arrival)
         except (ConfigError, RunCancelled):
             raise
         except PenstockError as error:
@@ -70,6 +74,7 @@ def _look(looking: RawWatch, start: Start, *, as_json: bool) -> bool:
             failed = True
             continue
         looking.confirm(arrival)
+        failed = failed or not well
         if as_json:
             click.echo(json.dumps({"run": arrival.run, "bytes": arrival.size, "key": arrival.key, "how": how}))
         else:
@@ -82,15 +87,33 @@ def _tell_problem(text: str, *, as_json: bool) -> None:
 
 
 def _here(experiment: Experiment, store: Store) -> Start:
-    def compute(arrival: Arrival) -> str:
+    def compute(arrival: Arrival) -> tuple[str, bool]:
         report = run(experiment, store, Request(RunRange(str(arrival.run))))
         errors = [result.error for result in report.results if result.error]
-        return errors[0] if errors else "computed"
+        return (f"failed: {errors[0]}", False) if errors else ("computed", True)
 
     return compute
 
 
 def _on_prefect(experiment: Experiment, deployment: str) -> Start:
+    """Start the deployment.
+
+    Raises
+    ------
+    ConfigError
+        It is no name of a deployment, or no API is configured (Prefect would start a server of its own), or it is not for us.
+    """
+    from penstock_flows._api import api_is_configured
+    from penstock_flows.login import check_login
+
+    if not re.fullmatch(DEPLOYMENT_PATTERN, deployment):
+        raise ConfigError(f"--prefect {deployment}: expected FLOW/DEPLOYMENT, such as process/process-{experiment.name}.")
+    if not api_is_configured():
+        raise ConfigError(
+            "--prefect: no Prefect API is configured. Start a server with: penstock up, and set PREFECT_API_URL to its address."
+        )
+    check_login()
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     from penstock_flows.watch import trigger
 
-    return lambda arrival: f"flow run {trigger(experiment, arrival, deployment)}"
+    return lambda arrival: (f"flow run {trigger(experiment, arrival, deployment)}", True)

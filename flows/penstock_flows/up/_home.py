@@ -69,6 +69,8 @@ class Home:
         """
         for folder in (self.prefect, self.logs, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
+        # Parameters, logs, and the key that opens the secrets of blocks lie here.
+        self.folder.chmod(0o700)
         path = self.folder / "up.lock"
         with path.open("a+") as stream:
             self._lock(stream)

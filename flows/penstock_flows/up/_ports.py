@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-
 import psutil
 
-from penstock_flows.server import free_port
+from penstock_flows.server import free_port, is_free
 from penstock_flows.up._errors import PortTaken
 
-__all__ = ["choose_port", "is_free", "who_listens"]
+__all__ = ["choose_port", "who_listens"]
 
 HOST = "127.0.0.1"
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on a port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
 
 
 def who_listens(port: int) -> str:

@@ -162,14 +162,15 @@ class _Plan:
         name = "Dask workers" if len(self.wishes.groups) == 1 else f"Dask workers {number}"
         lanes = " ".join(f"{lane}=1" for lane in group.lanes)
         command = ("distributed.cli.dask_worker", str(self.addresses.scheduler), "--nworkers", str(group.count), "--nthreads", "1")
-        options = ("--resources", lanes, "--memory-limit", self.wishes.memory, "--host", HOST, "--no-dashboard")
+        options = ("--resources", lanes, "--memory-limit", self.wishes.memory, "--host", HOST, "--dashboard-address", f"{HOST}:0")
         place = ("--local-directory", str(self.home.scratch), "--name", f"cpu-{number}")
         part = self.python(name, *command, *options, *place, log=f"workers-{number}", is_ready=self._all_workers)
         return _with_environment(part, {"DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "0"})
 
     def cuda_workers(self) -> Part:
-        options = ("--resources", f"{GPU}=1", "--host", HOST, "--local-directory", str(self.home.scratch), "--name", "cuda")
-        command = ("dask", "cuda", "worker", str(self.addresses.scheduler), *options)
+        options = ("--resources", f"{GPU}=1", "--host", HOST, "--dashboard-address", f"{HOST}:0")
+        place = ("--local-directory", str(self.home.scratch), "--name", "cuda")
+        command = ("dask", "cuda", "worker", str(self.addresses.scheduler), *options, *place)
         return self.python("CUDA workers", *command, log="workers-cuda", is_ready=self._all_workers)
 
     def _all_workers(self) -> bool:

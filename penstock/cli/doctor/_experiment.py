@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from penstock.cli.doctor._files import look_at_certificates, writable_by_everybody
 from penstock.cli.doctor._finding import Finding
-from penstock.config import Experiment, PluginSource, load_experiment, nested
-from penstock.core.errors import PenstockError
+from penstock.cli.doctor._storage import look_at_storage
+from penstock.config import SLURM, Experiment, PluginSource, Resources, load_experiment, nested
+from penstock.core.errors import ConfigError, PenstockError
 from penstock.security import host_of, is_loopback
 
-__all__ = ["look_at_executor", "look_at_experiment", "look_at_passwords", "look_at_plugin_folders"]
+__all__ = ["look_at_executor", "look_at_experiment", "look_at_passwords", "look_at_plugin_folders", "look_at_scheduler"]
 
-_PASSWORD_IN_ADDRESS = re.compile(r"^[\w+.-]+://[^/\s@:]*:(?!\$)[^/\s@]+@")
+ANSWER_S = 3.0
+"""How long a scheduler may take to answer, in seconds."""
+DASK_PORT = 8786
+
+_PASSWORD_IN_ADDRESS = re.compile(r"^[\w+.-]+://[^/\s@:]*:(?!\$|\d+/)[^\s@]+@")
+"""A password may hold a slash that was not written as %2F; a port holds digits alone."""
 _SECRET_NAMES = re.compile(r"(^|[._-])(password|passwd|token|secret|auth_string|api_key|secret_key|access_key)$", re.IGNORECASE)
 
 
@@ -28,13 +37,17 @@ def look_at_experiment(path: Path | None) -> Iterator[Finding]:
         return
     try:
         loaded = load_experiment(path)
-        with loaded.open_store() as store:
-            runs = len(loaded.instrument.find_runs(loaded.raw))
-            yield Finding("experiment", "ok", f"{loaded.path}: {loaded.instrument.name}, {runs} runs in {loaded.raw}")
-            yield Finding("store", "ok", f"{store.name}: {len(store.index.artifacts())} artifacts")
     except PenstockError as error:
         yield Finding("experiment", "problem", str(error))
+        yield from look_at_passwords(path / "experiment.toml" if path.is_dir() else path)
         return
+    yield _look_at_runs(loaded)
+    try:
+        with loaded.open_store() as store:
+            yield Finding("store", "ok", f"{store.name}: {sum(one.count for one in store.index.totals().values())} artifacts")
+            yield from look_at_storage(loaded, store)
+    except PenstockError as error:
+        yield Finding("store", "problem", str(error))
     for problem in loaded.registry.problems:
         yield Finding(f"plug-in {problem.source}", "problem", problem.reason)
     yield from look_at_plugin_folders(loaded.plugins)
@@ -42,8 +55,20 @@ def look_at_experiment(path: Path | None) -> Iterator[Finding]:
     yield from writable_by_everybody("store", _places(loaded))
     yield from look_at_passwords(loaded.path)
     yield from look_at_executor(loaded.resources.executor)
+    yield from look_at_scheduler(loaded.resources)
     for folder in _certificates(loaded):
         yield from look_at_certificates(folder)
+
+
+def _look_at_runs(loaded: Experiment) -> Finding:
+    try:
+        runs = len(loaded.instrument.find_runs(loaded.raw))
+    except PenstockError as error:
+        return Finding("experiment", "problem", str(error))
+    found = f"{loaded.path}: {loaded.instrument.name}, {runs} runs in {loaded.raw}"
+    if not runs:
+        return Finding("experiment", "note", found, "Correct [experiment] raw, if there should be some, or the instrument.")
+    return Finding("experiment", "ok", found)
 
 
 def look_at_plugin_folders(plugins: tuple[PluginSource, ...]) -> Iterator[Finding]:
@@ -58,7 +83,11 @@ def look_at_plugin_folders(plugins: tuple[PluginSource, ...]) -> Iterator[Findin
 
 def look_at_passwords(path: Path) -> Iterator[Finding]:
     """Passwords that stand in experiment.toml, which is shared and lands in version control; they are not repeated."""
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Whoever loaded the experiment has said so.
+        return
     for name in _passwords(content):
         yield Finding(
             "password",
@@ -80,6 +109,27 @@ def look_at_executor(executor: str) -> Iterator[Finding]:
         )
     else:
         yield Finding("executor", "ok", executor)
+
+
+def look_at_scheduler(resources: Resources) -> Iterator[Finding]:
+    """Whether somebody answers where batches are sent, and whether there are certificates to show."""
+    executor = resources.executor
+    if executor.startswith(SLURM) and shutil.which("sbatch") is None:
+        yield Finding("scheduler", "problem", f"{executor}: this machine has no sbatch", "Call penstock on a login node of the cluster.")
+    if not executor.startswith(("tcp://", "tls://")):
+        return
+    from penstock.execute._security import security_of
+
+    try:
+        security_of(executor, Path(resources.tls) if resources.tls else None)
+        parts = urlsplit(executor)
+        with socket.create_connection((parts.hostname or "", parts.port or DASK_PORT), timeout=ANSWER_S):
+            yield Finding("scheduler", "ok", f"{executor} takes connections")
+    except (ConfigError, ValueError) as error:
+        yield Finding("scheduler", "problem", str(error))
+    except OSError as error:
+        advice = "Start one with: dask scheduler, or correct [resources] executor or PENSTOCK_EXECUTOR."
+        yield Finding("scheduler", "problem", f"{executor}: nobody answers there ({error})", advice)
 
 
 def _passwords(content: Mapping[str, Any]) -> Iterator[str]:

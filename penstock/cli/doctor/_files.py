@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from penstock.cli.doctor._finding import Finding
-from penstock.security import CertificateError, CertificateFolder, certificate_end
+from penstock.security import CertificateError, CertificateFolder, certificate_end, check_certificates
 
 __all__ = ["is_readable_by_others", "is_world_writable", "look_at_certificates", "writable_by_everybody"]
 
@@ -56,6 +56,11 @@ def look_at_certificates(folder: Path, now: datetime | None = None) -> Iterator[
             yield Finding("certificate", "note", f"{path} ends on {end:%Y-%m-%d}", advice)
         else:
             yield Finding("certificate", "ok", f"{path}: until {end:%Y-%m-%d}")
+    if files.node.exists() and files.authority.exists():
+        try:
+            check_certificates(folder)
+        except CertificateError as error:
+            yield Finding("certificate", "problem", str(error))
     for path in files.secrets():
         if _mode(path) & stat.S_IROTH:
             yield Finding(

@@ -130,7 +130,8 @@ def _program(pid: int) -> str | None:
         if process.uids().real != os.getuid():
             return None
         for one in (process, *process.parents()[:3]):
-            words = " ".join(one.cmdline()).lower()
+            # Folders say nothing: a site's Python may lie in one called after any of them.
+            words = " ".join(word.rpartition("/")[2] for word in one.cmdline()).lower()
             name = next((name for name in _PROGRAMS if name in words), None)
             if name is not None:
                 return "dask" if name == "distributed" else name

@@ -31,6 +31,8 @@ __all__ = ["HsdsRoutes", "answer_json"]
 _VERSION = "0.8.5"
 """Version of HSDS whose routes these are; from 0.9 on clients send lists of indices for several dimensions at once."""
 _COMPRESSED_FROM = 1000
+BODY_BYTES = 16 << 20
+"""A request has no larger body: points by their indices are the largest."""
 _Array = NDArray[Any] | None
 logger = logging.getLogger(__name__)
 
@@ -245,17 +247,27 @@ def _say(layout: Layout) -> str:
     return "without a value" if layout.shape is None else f"{kind} of shape {layout.shape}"
 
 
+async def _body(request: Request) -> bytes:
+    parts, length = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        length += len(part)
+        if length > BODY_BYTES:
+            raise Refusal(413, f"the body is larger than {BODY_BYTES >> 20} MiB. Ask for fewer points at once.")
+    return b"".join(parts)
+
+
 async def _parse_request(request: Request) -> tuple[dict[str, Any], NDArray[np.uint64] | None]:
     """What is asked for, in the address or in the body, and the points, if any."""
     asked: dict[str, Any] = dict(request.query_params)
     if request.method != "POST":
         return asked, None
-    body = await request.body()
+    body = await _body(request)
     if request.headers.get("content-type") == "application/octet-stream":
         return asked, np.frombuffer(body[: len(body) // 8 * 8], "<u8")
     try:
         given = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the body is not JSON ({error}).") from None
     if not isinstance(given, dict):
         raise Refusal(400, f"the body is {type(given).__name__}, not a JSON object.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -136,15 +137,19 @@ def _misbehave(switch: str, place: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "oserror" and not place.exists():
         raise OSError("the disk does not answer")
+    if kind in ("wait", "hold"):
+        _tell_reached(place)
     if kind == "wait":
-        _wait(place)
+        deadline = time.monotonic() + 60
+        while not place.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    if kind == "hold":
+        # A C library called so keeps the interpreter's lock: no other thread of the process runs meanwhile.
+        ctypes.PyDLL(None).sleep(60)
 
 
-def _wait(place: Path) -> None:
+def _tell_reached(place: Path) -> None:
     reached = place.with_name(f"{place.name}.reached")
     temporary = reached.with_suffix(".part")
     temporary.write_text(str(os.getpid()))
     temporary.replace(reached)
-    deadline = time.monotonic() + 60
-    while not place.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)

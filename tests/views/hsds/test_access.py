@@ -74,6 +74,7 @@ def test_a_stopped_server_gives_back_its_port_and_can_start_again(client: httpx.
         pytest.param({"auth": ("anyone", "tea")}, 200, id="password"),
         pytest.param({"auth": ("tea", "coffee")}, 401, id="wrong password"),
         pytest.param({"headers": {"authorization": "Basic ?"}}, 401, id="broken password"),
+        pytest.param({"headers": {"authorization": b"Basic \xe9"}}, 401, id="password that is no ASCII"),
         pytest.param({"params": {"token": "tea"}}, 200, id="address"),
         pytest.param({"params": {"token": "te"}}, 401, id="wrong address"),
     ],

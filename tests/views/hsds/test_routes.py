@@ -167,6 +167,16 @@ def test_a_wrong_body_is_told(serve: Serve, client: httpx.Client, body: bytes, d
     assert (answer.status_code, answer.json()["detail"]) == (400, detail)
 
 
+def test_a_body_of_thousands_of_brackets_or_bytes_is_refused(serve: Serve, client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.views.hsds.routes.BODY_BYTES", 1 << 20)
+    value = f"{find(client, serve({'image': np.zeros((2, 3))}).url, 'image')}/value"
+
+    deep, large = (client.post(value, content=text) for text in (b"[" * 200_000, b" " * (1 << 21)))
+
+    assert (deep.status_code, deep.json()["detail"].startswith("the body is not JSON (")) == (400, True)
+    assert (large.status_code, large.json()["detail"]) == (413, "the body is larger than 1 MiB. Ask for fewer points at once.")
+
+
 def test_what_is_not_there_is_404_or_gone(serve: Serve, client: httpx.Client) -> None:
     tree: dict[str, Any] = {"a": 1, "bad": {1}, "g": {"b": 1}}
     server = serve(tree)
