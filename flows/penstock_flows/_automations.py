@@ -30,6 +30,7 @@ SILENCE_S = 90
 PENDING_S = 600
 """A flow run whose process did not begin within this time never will, in s."""
 
+_HEARTBEAT = "prefect.flow-run.heartbeat"
 _ENDED = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Crashed", "Cancelled", "TimedOut")}
 _OURS = {"prefect.resource.id": "prefect.tag.penstock", "prefect.resource.role": "tag"}
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
@@ -46,52 +47,45 @@ PAYLOAD = """{
 
 def lost_runs() -> AutomationCore:
     """A flow run that runs and shows no life becomes Crashed, which frees its place in queue and limits."""
-    return AutomationCore(
+    return _given_up(
         name="penstock: no sign of life",
         description=f"A flow run whose process gave no sign of life for {SILENCE_S} s becomes Crashed.",
-        trigger=EventTrigger(
-            match=_RUNS,
-            match_related=_OURS,
-            after={"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *_ENDED},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=SILENCE_S),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                name="Crashed",
-                state=StateType.CRASHED,
-                message=f"No sign of life for {SILENCE_S} s: its process, worker or machine is gone. What was committed stays; run it again.",
-            )
-        ],
+        after={"prefect.flow-run.Running", _HEARTBEAT},
+        expect={_HEARTBEAT, *_ENDED},
+        within_s=SILENCE_S,
+        message=f"No sign of life for {SILENCE_S} s: its process, worker or machine is gone. What was committed stays; run it again.",
     )
 
 
 def pending_runs() -> AutomationCore:
     """A flow run that a worker took and never began becomes Crashed."""
-    return AutomationCore(
+    return _given_up(
         name="penstock: never began",
         description=f"A flow run that a worker took and that did not begin within {PENDING_S} s becomes Crashed.",
+        after={"prefect.flow-run.Pending"},
+        # The server may lose an event, and with it the word Running; signs of life come every 30 s.
+        expect={"prefect.flow-run.Running", _HEARTBEAT, "prefect.flow-run.Cancelling", *_ENDED},
+        within_s=PENDING_S,
+        message=f"A worker took it and did not begin it within {PENDING_S} s. Look at the worker's log, and run it again.",
+    )
+
+
+def _given_up(name: str, description: str, after: set[str], expect: set[str], within_s: int, message: str) -> AutomationCore:
+    """Crashed, where none of the expected events follows in time. A flow run that has ended stays as it is: the server refuses."""
+    return AutomationCore(
+        name=name,
+        description=description,
         trigger=EventTrigger(
             match=_RUNS,
             match_related=_OURS,
-            after={"prefect.flow-run.Pending"},
-            # The server may lose an event, and with it the word Running; signs of life come every 30 s.
-            expect={"prefect.flow-run.Running", "prefect.flow-run.heartbeat", "prefect.flow-run.Cancelling", *_ENDED},
+            after=after,
+            expect=expect,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=PENDING_S),
+            within=timedelta(seconds=within_s),
         ),
-        actions=[
-            ChangeFlowRunState(
-                name="Crashed",
-                state=StateType.CRASHED,
-                message=f"A worker took it and did not begin it within {PENDING_S} s. Look at the worker's log, and run it again.",
-            )
-        ],
+        actions=[ChangeFlowRunState(name="Crashed", state=StateType.CRASHED, message=message)],
     )
 
 

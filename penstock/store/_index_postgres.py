@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from penstock.core.errors import ConfigError, StoreError
 from penstock.store._index import Index, Statement
-from penstock.store._index_place import expand, shown
+from penstock.store._index_address import expand, shown
 
 __all__ = ["PostgresIndex"]
 

@@ -9,7 +9,8 @@ import pytest
 
 from penstock.core.errors import ConfigError, StoreError
 from penstock.store import Store, read_index_place
-from penstock.store._index_place import expand, shown, store_identity
+from penstock.store._index_address import expand, shown
+from penstock.store._index_place import store_identity
 
 
 def test_a_path_is_relative_to_the_experiment() -> None:
