@@ -162,6 +162,11 @@ class Index(ABC):
         query = f"SELECT stage, COUNT(*), SUM(size), SUM(events_in), SUM(events_out), MAX(created) FROM {self._at}artifacts GROUP BY stage"  # noqa: S608
         return {row[0]: StageTotals(int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]) for row in self._rows(query)}
 
+    def clock(self) -> float:
+        """The time that claims go by, in seconds since 1970."""
+        ((now,),) = self._rows(f"SELECT {self._clock}")
+        return float(now)
+
     def find(self, prefix: str) -> list[Key]:
         """Keys that begin with `prefix`."""
         if len(prefix) == _KEY:

@@ -9,10 +9,11 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from penstock.core.errors import ConfigError
 
-__all__ = ["expand", "read_index_place", "shown"]
+__all__ = ["SECRETS", "expand", "read_index_place", "shown"]
 
 _SCHEMES = ("postgresql", "postgres")
-_SECRETS = ("password", "sslpassword")
+SECRETS = ("password", "sslpassword")
+"""Options of a connection that no message shows."""
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _LOGIN = re.compile(r"\w+://[^/@:]*:(?!\$\{\w+\}@|\d+[,/?#])[^@]+@")
 """A password, also one with characters that end the host of an address for `urlsplit`."""
@@ -33,7 +34,7 @@ def read_index_place(text: str, base: Path) -> Path | str:
         raise ConfigError(
             f"[store] index: {address.scheme}:// is no kind of index. Give the path of an SQLite file, or postgresql://user@host:port/database."
         )
-    secrets = [value for name, value in parse_qsl(address.query, keep_blank_values=True) if name in _SECRETS]
+    secrets = [value for name, value in parse_qsl(address.query, keep_blank_values=True) if name in SECRETS]
     if _LOGIN.match(text) or any(secret and not _REFERENCE.fullmatch(secret) for secret in secrets):
         raise ConfigError(
             "[store] index: a password stands in the address, where others can read it. Leave it out and give it by PGPASSWORD, "

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from penstock.core.errors import ConfigError, StoreError
 from penstock.store._index import Index, Statement
-from penstock.store._index_address import expand, shown
+from penstock.store._index_address import SECRETS, expand, shown
 
 __all__ = ["PostgresIndex"]
 
@@ -72,6 +72,17 @@ class PostgresIndex(Index):
         except BaseException:
             self.close()
             raise
+
+    @property
+    def connection_options(self) -> dict[str, str]:
+        """What the connection was made with, by libpq's names, whatever file or variable said so: ``host``, ``sslmode``, ..."""
+
+        def ask(connection: Connection) -> dict[str, str]:
+            given = {option.keyword.decode(): (option.val or b"").decode() for option in connection.pgconn.info}
+            return {**given, "host": connection.info.host or given.get("hostaddr", "")}
+
+        found = self._persist(ask, PATIENCE_S)
+        return {name: value for name, value in found.items() if name not in SECRETS}
 
     def close(self) -> None:
         """Close the connection."""

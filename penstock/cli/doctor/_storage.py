@@ -102,9 +102,8 @@ def _look_at_bucket(bucket: Any) -> Iterator[Finding]:
 
 
 def _look_at_database(index: Any) -> Iterator[Finding]:
-    connection = index._connected()  # noqa: SLF001  what it is connected to, whatever file or variable said so
-    options = {option.keyword.decode(): (option.val or b"").decode() for option in connection.pgconn.info}
-    yield judge_encryption(connection.info.host or options.get("hostaddr", ""), options.get("sslmode") or "prefer")
+    options: dict[str, str] = index.connection_options
+    yield judge_encryption(options["host"], options.get("sslmode") or "prefer")
     asked = time.time()
-    ((theirs,),) = index._rows(f"SELECT {index._clock}")  # noqa: SLF001  asked of the database itself
+    theirs = index.clock()
     yield judge_clock("the database", theirs - 0.5 * (asked + time.time()))
