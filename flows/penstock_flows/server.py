@@ -76,7 +76,7 @@ def serve(home: Path, port: int | None = None) -> Iterator[dict[str, str]]:
     port = port or free_port()
     home.mkdir(parents=True, exist_ok=True)
     settings = server_environment(home, port)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "penstock_flows.serving", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     log = home / "server.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)

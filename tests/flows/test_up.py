@@ -341,6 +341,14 @@ def test_part_that_is_killed_comes_back(site: Site, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.server
+def test_requests_one_after_the_other_are_all_taken_and_no_writer_is_refused(site: Site) -> None:
+    runs = [site.trigger(experiment="/nowhere/experiment.toml") for _ in range(12)]
+    assert {site.ended(run)["type"] for run in runs} == {"FAILED"}
+    assert "database is locked" not in (site.home.logs / "server.log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.server
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill -9"])
 def test_nothing_is_left_when_it_ends(tmp_path: Path, kind: int) -> None:
     with running_up(tmp_path, "--no-schedules") as running:

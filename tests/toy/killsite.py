@@ -90,7 +90,7 @@ class KillSite:
         dask = ("-m", "dask", "worker", self.scheduler, "--nthreads", "1", "--resources", "toy=1", "--host", "127.0.0.1", "--no-dashboard")
         scratch = ("--local-directory", str(self.folder / "scratch"))
         return {
-            "server": ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.api_port)),
+            "server": ("-m", "penstock_flows.serving", "server", "start", "--host", "127.0.0.1", "--port", str(self.api_port)),
             "scheduler": ("-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", str(self.scheduler_port), "--no-dashboard"),
             "dask-1": (*dask, *scratch),
             "dask-2": (*dask, *scratch),

@@ -128,7 +128,7 @@ class _Plan:
         return Part(name, command, self.environment, self.home.logs / f"{log}.log", **others)  # type: ignore[arg-type]
 
     def server(self) -> Part:
-        command = ("prefect", "server", "start", "--host", HOST, "--port", str(self.addresses.port))
+        command = ("penstock_flows.serving", "server", "start", "--host", HOST, "--port", str(self.addresses.port))
         return self.python(
             "Prefect server", *command, log="server", is_ready=lambda: is_healthy(f"{self.addresses.api}/health"), stays_well=True
         )
