@@ -1,8 +1,8 @@
 """The process of a Prefect server on SQLite: ``python -m penstock_flows.serving server start ...``, Prefect's own but for one thing.
 
 Prefect 3.8 begins most transactions deferred: they read, and ask for the right to write when they come to it. Where another one wrote
-meanwhile SQLite refuses at once, whatever the patience, so automations lost events, callers got 503, and now and then one of those that
-were refused kept the lock, and every writer stood for a minute. Transactions that ask first wait their turn instead.
+meanwhile SQLite refuses at once, whatever the patience, so automations lost events, callers got 503, and now and then every writer stood
+still for a minute after such a refusal. Transactions that ask first wait their turn instead.
 """
 
 from __future__ import annotations
